@@ -1,0 +1,1 @@
+"""Torch tools for plugin authors. Import the room you need: ``from ddbench.kit import views``."""

@@ -1,0 +1,36 @@
+"""Between uint8 images and normalised floats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ddbench.types import DatasetSpec
+
+
+def statistics(data: DatasetSpec, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation per channel, float32, each of shape (1, C, 1, 1)."""
+    mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (data.mean, data.std))
+    return mean, std
+
+
+def normalise(images: Tensor, data: DatasetSpec) -> Tensor:
+    """Turn uint8 images (B, C, H, W) into float32 ones with the data set's mean 0 and deviation 1."""
+    mean, std = statistics(data, images.device)
+    return images.float().div_(255).sub_(mean).div_(std)
+
+
+def to_uint8(images: Tensor, data: DatasetSpec) -> Tensor:
+    """Turn normalised images (B, C, H, W) into uint8, rounded to the nearest level, clipped to [0, 255]."""
+    mean, std = statistics(data, images.device)
+    return images.detach().float().mul(std).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def bounds(data: DatasetSpec, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Return the normalised values of black and white, float32, each of shape (1, C, 1, 1)."""
+    mean, std = statistics(data, device)
+    return -mean / std, (1 - mean) / std

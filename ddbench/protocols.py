@@ -1,0 +1,150 @@
+"""One protocol per kind of component, one verb each.
+
+A component is a frozen dataclass whose fields are its parameters, with a docstring that cites its source and
+a class variable ``version`` that a human raises when its numbers change. Fields give the command-line syntax
+(``dwa[rho=0.02]``), validation, ``ddbench info``, the defaults and the key.
+
+A component may also have
+
+``check(task: CheckTask) -> None``
+    refuse a plan by raising :class:`ddbench.UserError`, before anything runs or is written;
+``identity() -> Mapping[str, object]``
+    what of its fields enters the key, in place of all of them: a path is replaced by its content's digest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from ddbench.types import (
+        Batch,
+        DatasetSpec,
+        EvaluationTask,
+        Examples,
+        Labels,
+        LabelsTask,
+        Measures,
+        Outcome,
+        Place,
+        RelabelTask,
+        RenderTask,
+        Split,
+        SqueezeTask,
+        Stage,
+        SynthesisTask,
+    )
+
+
+class Component(Protocol):
+    """What every kind has in common."""
+
+    version: ClassVar[int]
+
+
+class Dataset(Component, Protocol):
+    """Real images with labels."""
+
+    def spec(self, place: Place) -> DatasetSpec:
+        """Describe the data, reading no more of it than that takes."""
+        ...
+
+    def open(self, split: Split, place: Place) -> Examples:
+        """Open one split: uint8 images and labels, never a transform."""
+        ...
+
+
+class Architecture(Component, Protocol):
+    """A network with random weights."""
+
+    def build(self, data: DatasetSpec) -> nn.Module:
+        """Return a network from normalised images (B, C, H, W) to logits (B, num_classes), its stem fit to the size."""
+        ...
+
+
+class Teacher(Component, Protocol):
+    """A network trained on the real data.
+
+    The field ``architecture`` names what ``task.build()`` gives.
+    """
+
+    architecture: str
+
+    def squeeze(self, task: SqueezeTask) -> nn.Module:
+        """Return the trained network; the harness scores it on the test split before anyone uses it."""
+        ...
+
+
+class Synthesizer(Component, Protocol):
+    """A distillation method.
+
+    ``isolated`` says that the images of ipc index *i* depend on the synthesis seed and *i* alone: each index is
+    then a stage of its own, and a small ipc is the beginning of a large one. ``uses_teacher`` says whether
+    ``task.teacher`` is called at all. A synthesizer may also have ``prepare(task: PrepareTask)`` returning a
+    mapping of tensors that is stored and handed to every ``synthesize``.
+    """
+
+    isolated: ClassVar[bool]
+    uses_teacher: ClassVar[bool]
+
+    def synthesize(self, task: SynthesisTask) -> Iterable[Batch]:
+        """Yield images of the indices asked: for each index and class exactly one."""
+        ...
+
+
+class Labeler(Component, Protocol):
+    """What a student is told about the images."""
+
+    uses_teacher: ClassVar[bool]
+
+    def relabel(self, task: RelabelTask) -> Mapping[str, Tensor]:
+        """Return the tensors to store beside the images; their bytes are the label bytes of the tables."""
+        ...
+
+    def labels(self, task: LabelsTask) -> Labels:
+        """Return targets for views."""
+        ...
+
+
+class Evaluator(Component, Protocol):
+    """The exam."""
+
+    def evaluate(self, task: EvaluationTask) -> Measures:
+        """Train one student from scratch on the distilled set, test it on the real test split."""
+        ...
+
+
+class Frontier(Protocol):
+    """The stages of a run whose inputs are there. The runner keeps it; an executor asks."""
+
+    def ready(self) -> Sequence[Stage]:
+        """Return stages that became ready since the last call, each once."""
+        ...
+
+    def __bool__(self) -> bool:
+        """Tell whether stages are left, be they ready, running or waiting."""
+        ...
+
+
+class Executor(Component, Protocol):
+    """Where stages run."""
+
+    def map(self, work: Callable[[Stage], Outcome], frontier: Frontier) -> Iterator[Outcome]:
+        """Call ``work`` (picklable, never raises) on every stage of the frontier as it becomes ready.
+
+        After each outcome that is yielded the runner updates the frontier, so that asking ``ready`` again, when
+        the iterator is next advanced, gives the stages that the outcome has set free.
+        """
+        ...
+
+
+class Reporter(Component, Protocol):
+    """A form of the results table."""
+
+    def render(self, task: RenderTask) -> str:
+        """Return the text; pure."""
+        ...

@@ -1,0 +1,370 @@
+"""The frozen nouns of ddbench. Standard library only; tensors appear in annotations alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+    from ddbench.spec import Spec
+
+KINDS = ("dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator", "executor", "reporter")
+Kind = Literal["dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator", "executor", "reporter"]
+StageKind = Literal["squeeze", "prepare", "synthesize", "relabel", "evaluate"]
+Split = Literal["train", "test"]
+Precision = Literal["float32", "bfloat16"]
+Status = Literal["done", "reused", "failed", "skipped"]
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files lie on this machine; never part of a key.
+
+    ``root`` holds data sets, ``cache`` what may be derived from them again (statistics, say).
+    """
+
+    root: Path
+    cache: Path
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What is known of a data set before it is opened.
+
+    Attributes:
+        name: what tables call it, without paths.
+        recipe: whose hyper-parameters components fall back on, such as ``cifar10``; often the name itself.
+        num_classes: number of classes, labels being 0 .. num_classes - 1.
+        image_size: height and width in pixels; images are square.
+        channels: 1 or 3.
+        mean: per channel, of pixel values in [0, 1], for normalisation.
+        std: per channel, likewise.
+        sizes: number of images per split.
+        class_counts: number of training images per class.
+        fingerprint: hexadecimal digest of the content; enters every key.
+        class_names: one per class, in label order.
+    """
+
+    name: str
+    recipe: str
+    num_classes: int
+    image_size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    sizes: Mapping[str, int]
+    class_counts: tuple[int, ...]
+    fingerprint: str
+    class_names: tuple[str, ...]
+
+
+class Examples(Protocol):
+    """One split of a data set, in memory or streaming from disk."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Int64 class labels, shape (N,), on the CPU."""
+        ...
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """Return uint8 images, shape (B, C, H, W) at the data set's image size, on the CPU, in the order asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images as a synthesizer hands them over: uint8 (B, C, H, W), with int64 class labels (B,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A distilled data set: uint8 images (N, C, H, W) and their class labels, int64 (N,), N = ipc x classes."""
+
+    images: Tensor
+    labels: Tensor
+    data: DatasetSpec
+    ipc: int
+
+
+class Views(Protocol):
+    """A batch of augmented images, as a student sees it; ``ddbench.kit.views`` makes them."""
+
+    @property
+    def images(self) -> Tensor:
+        """Normalised float images, shape (B, C, H, W), on the stage's device."""
+        ...
+
+    @property
+    def indices(self) -> Tensor:
+        """Which image of the distilled set each view shows, int64 (B,)."""
+        ...
+
+    @property
+    def partners(self) -> Tensor:
+        """Which image is mixed into each view, int64 (B,); the same as ``indices`` where nothing is mixed."""
+        ...
+
+    @property
+    def weights(self) -> Tensor:
+        """The share of the first image in each view, float32 (B,) in [0, 1]."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the student's training, from 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Targets for views, and the temperature at which the student must match them.
+
+    ``targets(views)`` returns probabilities, float32 (B, num_classes), rows summing to 1, without gradient.
+    """
+
+    targets: Callable[[Views], Tensor]
+    temperature: float = 1.0
+
+
+# ------------------------------------------------------------------------------------- cells and trials
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One square of a paper's table."""
+
+    dataset: Spec
+    teacher: Spec
+    synthesizer: Spec
+    ipc: int
+    labeler: Spec
+    evaluator: Spec
+    architecture: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One pair of seeds of a cell. A spread over trainings is not a spread over distillations: two axes."""
+
+    cell: Cell
+    synthesis_seed: int
+    evaluation_seed: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step that is computed once, ever.
+
+    Attributes:
+        kind: which of the five verbs.
+        facts: everything that can change the outcome, as JSON can hold it.
+        inputs: keys of the stages whose artifacts it reads, by role: ``teacher``, ``shard.0``, ...
+        key: digest of kind, facts and input keys.
+        specs: the components to call, every parameter written out; may hold paths, which are not in the key.
+        label: one short line for people.
+    """
+
+    kind: StageKind
+    facts: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    key: str
+    specs: Mapping[str, Spec]
+    label: str
+
+
+# ---------------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One line of a training curve: epoch (1 is after the first), mean training loss, top-1 in percent."""
+
+    epoch: int
+    loss: float
+    top1: float | None = None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What an evaluator reports; accuracies in percent of the test split.
+
+    ``top1`` is the accuracy after the last epoch: the number. ``top1_best`` is the highest seen on the test
+    split during training, kept beside it because papers report it. ``loss`` is the test cross-entropy.
+    """
+
+    top1: float
+    top5: float
+    top1_best: float
+    loss: float
+    curve: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one stage took: wall-clock seconds, peak memory in bytes, and the device's name."""
+
+    seconds: float
+    peak_memory_bytes: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended. ``meta`` is what the store keeps beside the artifact; ``error`` is one line."""
+
+    stage: Stage
+    status: Status
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trial's end: a row of the frame."""
+
+    trial: Trial
+    key: str
+    status: Literal["done", "failed"]
+    measures: Measures | None
+    costs: Mapping[str, Cost]
+    environment: Mapping[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run, told to every listener.
+
+    ``name`` is ``run-started`` (``stages``: all of them, ``reused``: number of those in the store),
+    ``stage-started``, ``stage-progress`` (``done``, ``total`` and numbers such as ``loss`` and ``top1``),
+    ``stage-finished`` (``outcome``), ``warning`` (``message``) or ``run-finished`` (``results``: the rows).
+    """
+
+    name: Literal["run-started", "stage-started", "stage-progress", "stage-finished", "warning", "run-finished"]
+    stage: Stage | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+
+class Progress(Protocol):
+    """Tells how far a stage is; cheap enough to call every iteration."""
+
+    def __call__(self, done: int, total: int, **numbers: float) -> None:
+        """Report ``done`` of ``total`` steps, with numbers worth watching (loss, top1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how a stage computes. Every random number must derive from ``seed``."""
+
+    device: torch.device
+    precision: Precision
+    seed: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class CheckTask:
+    """What a component may look at to refuse a plan before anything runs; no computing, no writing."""
+
+    data: DatasetSpec
+    ipc: int
+    build: Callable[[], nn.Module] | None = None
+
+
+@dataclass(frozen=True)
+class SqueezeTask:
+    """Make a teacher. ``build()`` gives the architecture with fresh weights drawn from the stage's seed."""
+
+    data: DatasetSpec
+    train: Examples
+    test: Examples
+    build: Callable[[], nn.Module]
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class PrepareTask:
+    """Compute once what all images of a synthesizer share (fine-tuning, trajectories)."""
+
+    data: DatasetSpec
+    train: Examples
+    teacher: Callable[[], nn.Module]
+    compute: Compute
+    workspace: Path
+
+
+@dataclass(frozen=True)
+class SynthesisTask:
+    """Make images.
+
+    Attributes:
+        indices: which ipc indices to make; one index is one image of every class. Of an isolated synthesizer
+            exactly one is asked at a time; of the others 0 .. ipc - 1.
+        teacher: hands out a fresh copy in eval mode at every call, on the stage's device, gradients off.
+        state: what ``prepare`` returned, or an empty mapping.
+        synthesis_seed: the seed as the user gave it; ``compute.seed`` also holds the index.
+    """
+
+    data: DatasetSpec
+    train: Examples
+    teacher: Callable[[], nn.Module]
+    state: Mapping[str, Tensor]
+    indices: tuple[int, ...]
+    synthesis_seed: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class RelabelTask:
+    """Compute and store what a student needs beside the images."""
+
+    distilled: Distilled
+    teacher: Callable[[], nn.Module]
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class LabelsTask:
+    """Hand out targets. ``stored`` is what ``relabel`` returned."""
+
+    distilled: Distilled
+    stored: Mapping[str, Tensor]
+    teacher: Callable[[], nn.Module]
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """Train one student from scratch and test it."""
+
+    distilled: Distilled
+    labels: Labels
+    test: Examples
+    build: Callable[[], nn.Module]
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class RenderTask:
+    """Show a frame. ``width`` and ``color`` describe the terminal; a file format may ignore them."""
+
+    frame: Any
+    width: int = 100
+    color: bool = False
