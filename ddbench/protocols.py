@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Batch,
         DatasetSpec,
         EvaluationTask,
+        Event,
         Examples,
         Labels,
         LabelsTask,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
         Stage,
         SynthesisTask,
     )
+
+    Tell = Callable[[Event], None]
+    Work = Callable[[Stage, Tell], Outcome]
 
 
 class Component(Protocol):
@@ -133,11 +137,13 @@ class Frontier(Protocol):
 class Executor(Component, Protocol):
     """Where stages run."""
 
-    def map(self, work: Callable[[Stage], Outcome], frontier: Frontier) -> Iterator[Outcome]:
-        """Call ``work`` (picklable, never raises) on every stage of the frontier as it becomes ready.
+    def map(self, work: Work, frontier: Frontier, tell: Tell) -> Iterator[Outcome]:
+        """Call ``work(stage, tell)`` on every stage of the frontier as it becomes ready, and yield the outcomes.
 
-        After each outcome that is yielded the runner updates the frontier, so that asking ``ready`` again, when
-        the iterator is next advanced, gives the stages that the outcome has set free.
+        ``work`` is picklable and raises nothing; ``tell`` must be called in this process, so an executor with
+        workers elsewhere carries their events home. After each outcome that is yielded the runner updates the
+        frontier: asking ``ready`` again, when the iterator is next advanced, gives the stages that it has set free.
+        A stage whose worker died gives an outcome with status ``failed``.
         """
         ...
 

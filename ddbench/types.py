@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ddbench.spec import Spec
 
-KINDS = ("dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator", "executor", "reporter")
 Kind = Literal["dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator", "executor", "reporter"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 StageKind = Literal["squeeze", "prepare", "synthesize", "relabel", "evaluate"]
 Split = Literal["train", "test"]
 Precision = Literal["float32", "bfloat16"]

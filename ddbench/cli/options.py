@@ -1,0 +1,110 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from ddbench import benchmark as grids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ddbench.runner import Settings
+
+    Command = Callable[..., Any]
+
+_GRID = (
+    "synth",
+    "eval",
+    "dataset",
+    "ipc",
+    "teacher",
+    "labels",
+    "evaluator",
+    "seeds",
+    "synth_seeds",
+    "teacher_floor",
+    "precision",
+)
+_PLACE = ("out", "store", "data_root", "download", "device", "executor")
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of computed stages [default: DDBENCH_STORE, else the user's cache folder].",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, everything else on stderr."
+)
+
+
+def grid_options(command: Command) -> Command:
+    """Add the options that say what is compared with what; every combination of their lists is a cell."""
+    options = (
+        click.argument("benchmark", type=click.Path(path_type=Path, dir_okay=False), required=False),
+        click.option("--synth", help="Synthesizers: 'dwa[rho=0.02],sre2l' [default: dwa]."),
+        click.option("--eval", help="Evaluation architectures [default: resnet50,mobilenetv2]."),
+        click.option("--dataset", help="Data sets [default: digits]."),
+        click.option("--ipc", help="Images per class: 10 or 1,10,50 [default: 10]."),
+        click.option(
+            "--teacher", help="Teachers: an architecture to train, or 'checkpoint[path=...]' [default: resnet18]."
+        ),
+        click.option("--labels", help="Labelers [default: online]."),
+        click.option("--evaluator", help="Exams [default: standard]."),
+        click.option("--seeds", help="Evaluation seeds: 0-4 or 0,7 [default: 0-2]."),
+        click.option("--synth-seeds", help="Synthesis seeds [default: 0]."),
+        click.option("--teacher-floor", type=float, help="Least top-1 in % of a teacher [default: 1.5 times chance]."),
+        click.option("--precision", help="float32 or bfloat16 [default: float32]."),
+    )
+    return _add(command, options)
+
+
+def place_options(command: Command) -> Command:
+    """Add the options that say where and how; none of them changes a number."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    options = (
+        click.option("--out", type=folder, default=Path("results"), show_default=True, help="Folder of result files."),
+        store_option,
+        click.option("--data-root", type=folder, default=Path("data"), show_default=True, help="Folder of data sets."),
+        click.option("--download/--no-download", help="Let data sets fetch what is missing."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
+        click.option(
+            "--executor", default="processes", show_default=True, help="Where stages run: serial, processes, ..."
+        ),
+    )
+    return _add(command, options)
+
+
+def _add(command: Command, options: tuple[Any, ...]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def chosen_benchmark(file: Path | None, values: dict[str, Any]) -> grids.Benchmark:
+    """Lay the options that were given over the benchmark file that was named, over the defaults."""
+    given = {name.replace("_", "-"): values[name] for name in _GRID if values[name] is not None}
+    return grids.build(grids.load(file) if file else {}, grids.settings(given, "options"))
+
+
+def chosen_settings(values: dict[str, Any]) -> Settings:
+    """Return where and how to run."""
+    from ddbench.runner import Settings
+    from ddbench.spec import Spec
+    from ddbench.store import default_root
+
+    chosen = {name: values[name] for name in _PLACE}
+    return Settings(
+        **{**chosen, "store": chosen["store"] or default_root(), "executor": Spec.parse(chosen["executor"])}
+    )
+
+
+def warn_of_broken_plugins() -> None:
+    """Tell on stderr which plugins could not be used."""
+    from ddbench.registry import registry
+
+    for plugin in registry().broken:
+        click.echo(f"Warning: plugin '{plugin.name}' ({plugin.distribution}) failed to load: {plugin.error}", err=True)

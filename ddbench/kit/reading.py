@@ -1,0 +1,61 @@
+"""Images of a split, a batch at a time: from the device where they fit there, else from disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ddbench.types import DatasetSpec, Examples
+
+RESIDENT_BYTES = {"cpu": 2 * 1024**3, "cuda": 8 * 1024**3}  # ImageNet's 50,000 test images take 7 GiB
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A split that lies on a device as a whole (:class:`ddbench.types.Examples`)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """Return uint8 images (B, C, H, W) on that device."""
+        return self.pixels[indices]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A split that is read as it is needed and moved to a device (:class:`ddbench.kit.views.Images`)."""
+
+    examples: Examples
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.examples.labels)
+
+    def __getitem__(self, indices: Tensor, /) -> Tensor:
+        """Return uint8 images (B, C, H, W) on the device."""
+        return self.examples.images(indices.cpu()).to(self.device, non_blocking=True)
+
+
+def resident(examples: Examples, data: DatasetSpec, device: torch.device) -> Examples:
+    """Return the split with its images moved to a device, or as it is where they take too much of it."""
+    if not _fits(examples, data, device):
+        return examples
+    return Resident(examples.images(slice(None)).to(device), examples.labels)
+
+
+def images(examples: Examples, data: DatasetSpec, device: torch.device) -> Tensor | Streamed:
+    """Return images as :func:`ddbench.kit.views.views` takes them: all on a device, or read where they take too much."""
+    if not _fits(examples, data, device):
+        return Streamed(examples, device)
+    return examples.images(slice(None)).to(device)
+
+
+def _fits(examples: Examples, data: DatasetSpec, device: torch.device) -> bool:
+    size = len(examples.labels) * data.channels * data.image_size**2
+    return size <= RESIDENT_BYTES.get(device.type, RESIDENT_BYTES["cpu"])

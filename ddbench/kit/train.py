@@ -1,0 +1,130 @@
+"""One training loop for teachers and students, and the score that tables print."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from ddbench.kit import device, pixels
+from ddbench.types import Measures, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from torch import Tensor, nn
+
+    from ddbench.kit.schedule import Schedule
+    from ddbench.types import Compute, DatasetSpec, Examples, Views
+
+    Loss = Callable[[Tensor, Views], Tensor]
+
+SCORED_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Score:
+    """A network on a split: accuracies in percent, mean cross-entropy in nats."""
+
+    top1: float
+    top5: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training, but for the network.
+
+    Attributes:
+        epochs: passes over the images, at least 1.
+        batches: batches per epoch, so that progress can be told.
+        views: gives the batches of an epoch, from 0.
+        loss: from logits and the views they belong to.
+        optimizer: of the network's parameters, at the full learning rate.
+        schedule: factor on the learning rate in an epoch.
+        test_every: epochs between two tests; the last epoch is always tested.
+    """
+
+    epochs: int
+    batches: int
+    views: Callable[[int], Iterable[Views]]
+    loss: Loss
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    test_every: int
+
+
+def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Compute) -> Score:
+    """Test a network, in eval mode, on a whole split; its mode is put back afterwards.
+
+    Top-5 counts the true class among the five highest logits, or among all where there are fewer classes.
+    Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``.
+    """
+    labels, training = examples.labels.to(compute.device), model.training
+    totals = torch.zeros(3, device=compute.device, dtype=torch.float64)
+    model.eval()
+    # not inference mode: networks that cache tables of positions in a forward pass could not train on with them
+    with torch.no_grad(), device.autocast(compute):
+        for start in range(0, len(labels), SCORED_AT_ONCE):
+            part = slice(start, start + SCORED_AT_ONCE)
+            images = pixels.normalise(device.place_images(examples.images(part), compute.device), data)
+            totals += _sums(model(images).float(), labels[part])
+    model.train(training)
+    top1, top5, loss = (totals / len(labels)).tolist()
+    return Score(100 * top1, 100 * top5, loss)
+
+
+def _sums(logits: Tensor, labels: Tensor) -> Tensor:
+    ranked = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss)).double()
+
+
+def fit(model: nn.Module, course: Course, test: Callable[[nn.Module], Score], compute: Compute) -> Measures:
+    """Train a network in place, and test it on the way.
+
+    Returns:
+        The score after the last epoch, the highest top-1 seen, and the curve.
+
+    Raises:
+        FloatingPointError: the mean loss of an epoch is not finite. It is looked at once an epoch, so that a
+            device never waits for it within.
+    """
+    rates = [group["lr"] for group in course.optimizer.param_groups]
+    curve: list[Point] = []
+    seen: dict[str, float] = {}
+    for epoch in range(course.epochs):
+        for group, rate in zip(course.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * course.schedule(epoch)
+        seen["loss"] = _train_epoch(model, course, epoch, compute, seen)
+        due = (epoch + 1) % course.test_every == 0 or epoch + 1 == course.epochs
+        tested = test(model) if due else None
+        if tested is not None:
+            seen["top1"] = tested.top1
+        curve.append(Point(epoch + 1, seen["loss"], tested.top1 if tested is not None else None))
+        compute.progress((epoch + 1) * course.batches, course.epochs * course.batches, **seen)
+    assert tested is not None, "a course has an epoch, and its last one is tested"
+    best = max(point.top1 for point in curve if point.top1 is not None)
+    return Measures(tested.top1, tested.top5, best, tested.loss, tuple(curve))
+
+
+def _train_epoch(model: nn.Module, course: Course, epoch: int, compute: Compute, seen: Mapping[str, float]) -> float:
+    """Train for one epoch and return its mean loss."""
+    total, count = torch.zeros((), device=compute.device), 0
+    model.train()
+    for step, views in enumerate(course.views(epoch)):
+        compute.progress(epoch * course.batches + step, course.epochs * course.batches, **seen)
+        with device.autocast(compute):
+            loss = course.loss(model(views.images), views)
+        course.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        course.optimizer.step()
+        total += loss.detach() * len(views.indices)
+        count += len(views.indices)
+    mean = total.item() / count
+    if not math.isfinite(mean):
+        raise FloatingPointError(f"loss became {mean} at epoch {epoch + 1}")
+    return mean

@@ -1,0 +1,61 @@
+"""Measures what a stage costs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddbench.types import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import torch
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+@contextmanager
+def metered(device: torch.device) -> Iterator[Callable[[], Cost]]:
+    """Measure a block; the function that it yields returns the cost so far.
+
+    Peak memory is the device's own on CUDA, else the resident memory of the process at its highest during the block.
+    """
+    start = time.perf_counter()
+    _forget_peak(device)
+    yield lambda: Cost(time.perf_counter() - start, _peak(device), device_name(device))
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a table calls the device: ``cpu``, or the name of the GPU."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _forget_peak(device: torch.device) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _CLEAR.exists():
+        _CLEAR.write_text("5", encoding="ascii")  # Linux: set the high-water mark back to what is resident now
+
+
+def _peak(device: torch.device) -> int:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device)
+    if _STATUS.exists():
+        mark = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(mark.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

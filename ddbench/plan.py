@@ -1,0 +1,289 @@
+"""From cells to stages: each stage once, in an order in which inputs come first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ddbench.keys import stage_key
+from ddbench.spec import Spec
+from ddbench.types import Cell, CheckTask, Stage, StageKind, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from torch import nn
+
+    from ddbench.benchmark import Benchmark
+    from ddbench.registry import Registry, Resolved
+    from ddbench.types import DatasetSpec, Kind, Place
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial and the keys of the stages behind it; ``teacher`` is empty where nothing of the cell asks a teacher."""
+
+    trial: Trial
+    data: DatasetSpec
+    teacher: str
+    shards: tuple[str, ...]
+    relabel: str
+    evaluate: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all its stages."""
+        return (*filter(None, [self.teacher]), *self.shards, self.relabel, self.evaluate)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark comes to: its trials, and their stages by key, inputs before those who read them."""
+
+    benchmark: Benchmark
+    trials: tuple[PlannedTrial, ...]
+    stages: Mapping[str, Stage]
+
+    def needed(self, present: Callable[[Stage], bool]) -> set[str]:
+        """Return the keys to compute: absent evaluations, and of what they read whatever is absent too."""
+        needed: set[str] = set()
+        waiting = [trial.evaluate for trial in self.trials]
+        while waiting:
+            stage = self.stages[waiting.pop()]
+            if stage.key in needed or present(stage):
+                continue
+            needed.add(stage.key)
+            waiting.extend(stage.inputs.values())
+        return needed
+
+
+def plan(benchmark: Benchmark, registry: Registry, place: Place) -> Plan:
+    """Resolve every name, let every component object, and lay out the stages.
+
+    Raises:
+        UserError: a name, parameter, data set or combination that cannot work; nothing has been computed or written.
+    """
+    planner = _Planner(registry, place, benchmark.precision)
+    trials = tuple(dict.fromkeys(benchmark.trials()))
+    return Plan(benchmark, tuple(planner.trial(trial) for trial in trials), planner.stages)
+
+
+@dataclass
+class _Planner:
+    """Remembers what it resolved, so that a sweep of n cells costs n keys and no more."""
+
+    registry: Registry
+    place: Place
+    precision: str
+    stages: dict[str, Stage] = field(default_factory=dict)
+    _memory: dict[Any, Any] = field(default_factory=dict)
+
+    def _once(self, name: Any, make: Callable[[], Any]) -> Any:
+        if name not in self._memory:
+            self._memory[name] = make()
+        return self._memory[name]
+
+    def trial(self, trial: Trial) -> PlannedTrial:
+        cell = trial.cell
+        dataset, data = self._once(("data", cell.dataset), lambda: self._data(cell.dataset))
+        teacher = self._teacher(cell.teacher, data)
+        synthesizer = self._component("synthesizer", cell.synthesizer, data, cell.ipc)
+        labeler = self._component("labeler", cell.labeler, data, cell.ipc)
+        evaluator = self._component("evaluator", cell.evaluator, data, cell.ipc)
+        student = self._component("architecture", cell.architecture, data, cell.ipc)
+        common = _Common(dataset, data, teacher, self.precision)
+        asked = any(type(part.component).uses_teacher for part in (synthesizer, labeler))
+        squeeze = self._once((common, "squeeze"), lambda: self._squeeze(common)) if asked else ""
+        shards = self._once(
+            (common, synthesizer.full, cell.ipc, trial.synthesis_seed),
+            lambda: self._shards(common, synthesizer, cell.ipc, trial.synthesis_seed, squeeze),
+        )
+        made = _Made(f"{synthesizer.short} ipc {cell.ipc} seed {trial.synthesis_seed}", shards, squeeze)
+        relabel = self._once((shards, labeler.full), lambda: self._relabel(common, labeler, made))
+        exam = _Exam(evaluator, student, labeler, relabel, trial.evaluation_seed)
+        evaluate = self._evaluate(common, made, exam)
+        shown = Cell(
+            Spec(data.name),
+            _shown_teacher(teacher),
+            synthesizer.short,
+            cell.ipc,
+            labeler.short,
+            evaluator.short,
+            student.short,
+        )
+        return PlannedTrial(replace(trial, cell=shown), data, squeeze, shards, relabel, evaluate)
+
+    # ------------------------------------------------------------------------------------- components
+
+    def _data(self, spec: Spec) -> tuple[Resolved, DatasetSpec]:
+        resolved = self.registry.resolve("dataset", spec)
+        return resolved, resolved.component.spec(self.place)
+
+    def _component(self, kind: Kind, spec: Spec, data: DatasetSpec, ipc: int) -> Resolved:
+        resolved: Resolved = self._once(
+            (kind, spec, data.recipe), lambda: self.registry.resolve(kind, spec, data.recipe)
+        )
+        self._once((kind, spec, data.fingerprint, ipc), lambda: _check(resolved.component, CheckTask(data, ipc)))
+        return resolved
+
+    def _teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
+        return self._once(("teacher", spec, data.fingerprint), lambda: self._resolve_teacher(spec, data))  # type: ignore[no-any-return]
+
+    def _resolve_teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
+        teacher = self.registry.resolve("teacher", spec, data.recipe)
+        named = Spec.parse(teacher.component.architecture)
+        if getattr(type(teacher.component), "pretrained_weights", False):
+            named = named.with_params(pretrained=True)
+        architecture = self.registry.resolve("architecture", named, data.recipe)
+
+        def build() -> nn.Module:
+            return architecture.component.build(data)  # type: ignore[no-any-return]
+
+        _check(architecture.component, CheckTask(data, 1))
+        _check(teacher.component, CheckTask(data, 1, build))
+        return _Teacher(teacher, architecture)
+
+    # ----------------------------------------------------------------------------------------- stages
+
+    def _add(
+        self, kind: StageKind, facts: dict[str, Any], inputs: dict[str, str], specs: dict[str, Spec], label: str
+    ) -> str:
+        facts = facts | {"precision": self.precision}
+        key = stage_key(kind, facts, inputs)
+        self.stages.setdefault(key, Stage(kind, facts, inputs, key, specs, label))
+        return key
+
+    def _squeeze(self, common: _Common) -> str:
+        teacher = common.teacher.teacher
+        facts = {
+            "data": common.data_facts,
+            "teacher": common.teacher.identity,
+            "seed": getattr(teacher.component, "seed", 0),
+        }
+        return self._add("squeeze", facts, {}, common.specs, f"teacher {_shown_teacher(common.teacher)}")
+
+    def _shards(self, common: _Common, synth: Resolved, ipc: int, seed: int, squeeze: str) -> tuple[str, ...]:
+        facts = {"data": common.data_facts, "synthesizer": synth.identity, "seed": seed}
+        specs = common.specs | {"synthesizer": synth.full}
+        inputs = {"teacher": squeeze} if type(synth.component).uses_teacher else {}
+        if hasattr(synth.component, "prepare"):
+            prepare = self._add("prepare", facts, inputs, specs, f"{synth.short} seed {seed}, preparing")
+            inputs = inputs | {"state": prepare}
+        if not type(synth.component).isolated:
+            return (
+                self._add("synthesize", facts | {"ipc": ipc}, inputs, specs, f"{synth.short} seed {seed}, ipc {ipc}"),
+            )
+        return tuple(
+            self._add(
+                "synthesize",
+                facts | {"index": index},
+                inputs,
+                specs,
+                f"{synth.short} seed {seed}, image {index + 1} of each class",
+            )
+            for index in range(ipc)
+        )
+
+    def _relabel(self, common: _Common, labeler: Resolved, made: _Made) -> str:
+        facts = {"data": common.data_facts, "labeler": labeler.identity, "seed": 0}
+        inputs = _by_role(made.shards) | ({"teacher": made.squeeze} if type(labeler.component).uses_teacher else {})
+        specs = common.specs | {"labeler": labeler.full}
+        return self._add("relabel", facts, inputs, specs, f"{made.name}, labels {labeler.short}")
+
+    def _evaluate(self, common: _Common, made: _Made, exam: _Exam) -> str:
+        facts = {
+            "data": common.data_facts,
+            "evaluator": exam.evaluator.identity,
+            "architecture": exam.student.identity,
+            "seed": exam.seed,
+        }
+        inputs = _by_role(made.shards) | {"labels": exam.relabel}
+        if type(exam.labeler.component).uses_teacher:
+            inputs = inputs | {"teacher": made.squeeze}
+        components = {"evaluator": exam.evaluator.full, "student": exam.student.full, "labeler": exam.labeler.full}
+        label = f"{made.name}, student {exam.student.short} seed {exam.seed}"
+        return self._add("evaluate", facts, inputs, common.specs | components, label)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A distilled set, as its stages know it."""
+
+    name: str
+    shards: tuple[str, ...]
+    squeeze: str
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """What one student sits."""
+
+    evaluator: Resolved
+    student: Resolved
+    labeler: Resolved
+    relabel: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Teacher:
+    teacher: Resolved
+    architecture: Resolved
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {**self.teacher.identity, "architecture": self.architecture.identity}
+
+
+@dataclass(frozen=True, eq=False)
+class _Common:
+    """What all stages of a cell share."""
+
+    dataset: Resolved
+    data: DatasetSpec
+    teacher: _Teacher
+    precision: str
+
+    @property
+    def name(self) -> tuple[Any, ...]:
+        return (self.dataset.full, self.teacher.teacher.full, self.teacher.architecture.full)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Common) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def data_facts(self) -> dict[str, Any]:
+        """What of the data set enters keys: its content and how it is normalised, not what it is called."""
+        described = asdict(self.data)
+        chosen = ("fingerprint", "num_classes", "image_size", "channels", "mean", "std")
+        return {name: list(value) if isinstance(value := described[name], tuple) else value for name in chosen}
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        return {
+            "dataset": self.dataset.full,
+            "teacher": self.teacher.teacher.full,
+            "teacher_architecture": self.teacher.architecture.full,
+        }
+
+
+def _check(component: Any, task: CheckTask) -> None:
+    if hasattr(component, "check"):
+        component.check(task)
+
+
+def _by_role(shards: Iterable[str]) -> dict[str, str]:
+    return {f"shard.{index}": key for index, key in enumerate(shards)}
+
+
+def _shown_teacher(teacher: _Teacher) -> Spec:
+    """Show a trained teacher by its architecture, as papers do: ``resnet18``, not ``train[architecture=resnet18]``."""
+    short = teacher.teacher.short
+    if short.name != "train":
+        return short
+    rest = {key: value for key, value in short.params if key != "architecture"}
+    architecture = teacher.architecture.short
+    return Spec.of(architecture.name, {**architecture.mapping(), **rest})

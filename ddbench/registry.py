@@ -1,0 +1,228 @@
+"""Names to components: looked up lazily, with suggestions; parameters validated at this boundary."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import json
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from ddbench.errors import UserError, suggestion
+from ddbench.plugins import Plugin, discover, one_line
+from ddbench.spec import Spec
+from ddbench.types import KINDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ddbench.plugins import Plugins
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name of one kind, and where its class is."""
+
+    kind: Kind
+    name: str
+    target: str | type
+    plugin: Plugin
+
+    @property
+    def family(self) -> bool:
+        """Whether the name stands for many: ``timm/*``."""
+        return self.name.endswith("/*")
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module that holds the class."""
+        return self.target.partition(":")[0] if isinstance(self.target, str) else self.target.__module__
+
+    def load(self) -> type:
+        """Import the class.
+
+        Raises:
+            UserError: its module cannot be imported, or it is not a frozen dataclass with a version.
+        """
+        target = self.target if isinstance(self.target, type) else self._import(self.target)
+        if not dataclasses.is_dataclass(target) or not isinstance(getattr(target, "version", None), int):
+            raise UserError(
+                f"{self.kind} '{self.name}' of plugin '{self.plugin.name}' is not a dataclass with a version"
+            )
+        return target
+
+    def _import(self, target: str) -> type:
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+        except Exception as error:
+            who = f"{self.kind} '{self.name}' of plugin '{self.plugin.name}'"
+            raise UserError(f"{who} cannot be imported from {target}: {one_line(error)}") from error
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A component ready to be called.
+
+    Attributes:
+        entry: where it came from.
+        component: the instance.
+        short: its spec as tables show it: parameters that only repeat defaults or recipe are left out.
+        full: its spec with every parameter written out.
+        identity: what of it enters keys.
+    """
+
+    entry: Entry
+    component: Any
+    short: Spec
+    full: Spec
+    identity: Mapping[str, Any]
+
+
+class Registry:
+    """All components that the plugins hand over."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self.plugins = plugins
+        self.broken = list(plugins.broken)
+        self._entries: dict[tuple[str, str], Entry] = {}
+        for kind in KINDS:
+            for implementation in getattr(plugins.manager.hook, f"ddbench_{kind}s").get_hookimpls():
+                self._collect(kind, implementation.plugin_name, implementation.function)
+
+    def _collect(self, kind: Kind, plugin_name: str, hook: Any) -> None:
+        plugin = self.plugins.named(plugin_name)
+        try:
+            components = dict(hook())
+        except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything; the others must live
+            self.broken.append(dataclasses.replace(plugin, error=one_line(error)))
+            return
+        for name, target in components.items():
+            rival = self._entries.setdefault((kind, name), Entry(kind, name, target, plugin))
+            if rival.plugin.name != plugin_name:
+                raise UserError(
+                    f"{kind} '{name}' is given by two plugins, '{rival.plugin.name}' ({rival.plugin.distribution}) and "
+                    f"'{plugin_name}' ({plugin.distribution}); uninstall one of them"
+                )
+
+    def entries(self, kind: Kind | None = None) -> list[Entry]:
+        """Return the entries of one kind, or all, sorted by kind and name."""
+        order = {name: place for place, name in enumerate(KINDS)}
+        chosen = [entry for entry in self._entries.values() if kind in {None, entry.kind}]
+        return sorted(chosen, key=lambda entry: (order[entry.kind], entry.name))
+
+    def has(self, kind: Kind, name: str) -> bool:
+        """Tell whether a name is known, itself or through its family."""
+        return (kind, name) in self._entries or (kind, _family(name)) in self._entries
+
+    def entry(self, kind: Kind, name: str) -> Entry:
+        """Look a name up.
+
+        Raises:
+            UserError: nobody gives it; the message suggests the nearest name and tells of plugins that failed.
+        """
+        found = self._entries.get((kind, name)) or self._entries.get((kind, _family(name)))
+        if found is None:
+            known = [entry.name for entry in self.entries(kind)]
+            failed = "".join(f"; plugin '{plugin.name}' failed to load: {plugin.error}" for plugin in self.broken)
+            raise UserError(f"unknown {kind} '{name}'{suggestion(name, known)}{failed}")
+        return found
+
+    def resolve(self, kind: Kind, spec: Spec, recipe: str = "") -> Resolved:
+        """Fill in recipe and defaults, validate, and make the component.
+
+        Raises:
+            UserError: unknown name or parameter, value of a wrong type or range.
+        """
+        spec = self._teacher(spec) if kind == "teacher" else spec
+        entry = self.entry(kind, spec.name)
+        target = entry.load()
+        base = self._family_name(entry, spec) | recipes(entry).get(recipe, {})
+        default = _make(entry, target, base, entry.name)
+        component = _make(entry, target, base | spec.mapping(), str(spec))
+        return self._resolved(entry, spec.name, component, default)
+
+    def create(self, kind: Kind, full: Spec) -> Any:
+        """Make a component again from a spec in which every parameter is written out."""
+        entry = self.entry(kind, full.name)
+        return _make(entry, entry.load(), self._family_name(entry, full) | full.mapping(), str(full))
+
+    def _teacher(self, spec: Spec) -> Spec:
+        """Read a bare architecture as a teacher to train: ``resnet18`` is ``train[architecture=resnet18]``."""
+        if self.has("teacher", spec.name) or not self.has("architecture", spec.name):
+            return spec
+        return Spec.of("train", {**spec.mapping(), "architecture": spec.name})
+
+    @staticmethod
+    def _family_name(entry: Entry, spec: Spec) -> dict[str, Any]:
+        return {"name": spec.name.removeprefix(entry.name[:-1])} if entry.family else {}
+
+    @staticmethod
+    def _resolved(entry: Entry, name: str, component: Any, default: Any) -> Resolved:
+        values, defaults = parameters(component), parameters(default)
+        if entry.family:
+            values.pop("name")
+        written = {key: value for key, value in values.items() if value != defaults[key]}
+        own = component.identity() if hasattr(component, "identity") else values
+        identity = {"name": name, "version": type(component).version, **own}
+        return Resolved(entry, component, Spec.of(name, written), Spec.of(name, values), identity)
+
+
+def _family(name: str) -> str:
+    return f"{name.partition('/')[0]}/*"
+
+
+def parameters(component: Any) -> dict[str, Any]:
+    """Return a component's fields and their values."""
+    return {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+
+
+@functools.cache
+def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
+    """Return an entry's recipes by name: the tables named after it in ``recipes/*.toml`` of its package."""
+    package = entry.module.partition(".")[0]
+    folder = resources.files(package) / "recipes"
+    if not folder.is_dir():
+        return {}
+    files = (file for file in folder.iterdir() if file.name.endswith(".toml"))
+    tables = {file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {recipe: table[entry.name] for recipe, table in sorted(tables.items()) if entry.name in table}
+
+
+@functools.cache
+def _adapter(target: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(target)
+
+
+def _make(entry: Entry, target: type, values: Mapping[str, Any], written: str) -> Any:
+    """Make a component through pydantic, which checks types strictly: as JSON, so that lists serve as tuples."""
+    from pydantic import ValidationError
+
+    known = [field.name for field in dataclasses.fields(target)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UserError(f"{entry.kind} '{written}': unknown parameter '{unknown[0]}'{suggestion(unknown[0], known)}")
+    try:
+        return _adapter(target).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        what = f"{where}: {first['msg']} (got {first['input']!r})"
+        raise UserError(f"{entry.kind} '{written}': {what}; see 'ddbench info {entry.name}'") from None
+
+
+@functools.cache
+def registry() -> Registry:
+    """Return the registry of the installed plugins.
+
+    Raises:
+        UserError: two distributions claim one plugin, or two plugins one component.
+    """
+    plugins = discover()
+    plugins.require_no_clash()
+    return Registry(plugins)

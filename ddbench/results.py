@@ -1,0 +1,230 @@
+"""Result files, one small JSON a trial, and the pandas frame that they make."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddbench.errors import UserError
+from ddbench.keys import stage_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+    from ddbench.plan import Plan, PlannedTrial
+    from ddbench.types import Trial
+
+SCHEMA = 1
+
+COLUMNS = (
+    "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
+    "evaluation_seed", "status", "top1", "top5", "top1_best", "loss", "teacher_top1", "squeeze_seconds",
+    "synthesize_seconds", "relabel_seconds", "evaluate_seconds", "peak_memory_bytes", "image_bytes", "label_bytes",
+    "reported", "reported_std", "reported_source", "device", "key", "flag", "error", "started_at",
+)  # fmt: skip
+
+
+def document(plan: Plan, planned: PlannedTrial, metas: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a trial down: what it is, how it ended, what it cost, and the facts from which its key recomputes.
+
+    ``metas`` holds the store's meta by key, as far as there is any; ``end`` gives ``status`` and ``error``.
+    """
+    evaluate = metas.get(planned.evaluate, {})
+    return {
+        "schema": SCHEMA,
+        "trial": trial_columns(planned.trial),
+        "key": planned.evaluate,
+        "benchmark": plan.benchmark.name,
+        **end,
+        "measures": evaluate.get("result"),
+        "teacher": metas.get(planned.teacher, {}).get("result"),
+        "costs": _costs(planned, metas),
+        "bytes": _bytes(planned, metas),
+        "reported": _reported(plan, planned),
+        "stages": _stages(plan, planned),
+        "environment": evaluate.get("environment"),
+        "sources": evaluate.get("sources"),
+        "started_at": evaluate.get("finished_at"),
+    }
+
+
+def trial_columns(trial: Trial) -> dict[str, Any]:
+    """Return a trial's coordinates, specs as strings."""
+    cell = {name: value if isinstance(value, int) else str(value) for name, value in vars_of(trial.cell).items()}
+    return {**cell, "synthesis_seed": trial.synthesis_seed, "evaluation_seed": trial.evaluation_seed}
+
+
+def vars_of(cell: Any) -> dict[str, Any]:
+    """Return a frozen, slotted dataclass as a dictionary, its values untouched."""
+    return {name: getattr(cell, name) for name in cell.__dataclass_fields__}
+
+
+def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {
+        "squeeze": [planned.teacher],
+        "synthesize": list(planned.shards),
+        "relabel": [planned.relabel],
+        "evaluate": [planned.evaluate],
+    }
+    costs = {verb: [metas[key]["cost"] for key in known if key in metas] for verb, known in keys.items()}
+    return {
+        verb: {
+            "seconds": sum(cost["seconds"] for cost in each),
+            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in each),
+            "device": each[-1]["device"],
+        }
+        for verb, each in costs.items()
+        if each and len(each) == len(keys[verb])
+    }
+
+
+def _bytes(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the bytes of images and labels; labels made by a live teacher weigh as much as the teacher."""
+    shards = [metas[key]["result"]["bytes"] for key in planned.shards if key in metas]
+    labels = metas.get(planned.relabel)
+    if labels is None or len(shards) != len(planned.shards):
+        return {"images": None, "labels": None}
+    live = "teacher" in labels["inputs"] and labels["result"]["bytes"] == 0
+    teacher = metas.get(planned.teacher, {}).get("result", {}).get("bytes", 0) if live else 0
+    return {"images": sum(shards), "labels": labels["result"]["bytes"] + teacher}
+
+
+def _reported(plan: Plan, planned: PlannedTrial) -> dict[str, Any] | None:
+    cell = planned.trial.cell
+    for row in plan.benchmark.reported:
+        same = (row.synth, row.eval, row.ipc) == (cell.synthesizer, cell.architecture, cell.ipc)
+        if same and row.dataset in {None, cell.dataset}:
+            return {"top1": row.top1, "std": row.std, "source": row.source}
+    return None
+
+
+def _stages(plan: Plan, planned: PlannedTrial) -> dict[str, Any]:
+    """Return facts and inputs of the trial's stages; shards of one method differ in their index alone."""
+    first = plan.stages[planned.shards[0]]
+    stages = {key: plan.stages[key] for key in (planned.teacher, planned.relabel, planned.evaluate) if key}
+    described: dict[str, Any] = {
+        stage.kind: {"facts": stage.facts, "inputs": stage.inputs, "key": key} for key, stage in stages.items()
+    }
+    return {**described, "synthesize": {"facts": first.facts, "inputs": first.inputs, "keys": list(planned.shards)}}
+
+
+def path_of(out: Path, trial: Trial, key: str) -> Path:
+    """Return where a trial's file lies: derived from what it is, never typed by hand."""
+    cell = trial.cell
+    name = f"{cell.architecture}-{cell.labeler}-synth{trial.synthesis_seed}-eval{trial.evaluation_seed}-{key[:8]}.json"
+    return out / _slug(str(cell.dataset)) / _slug(str(cell.synthesizer)) / f"ipc{cell.ipc}" / _slug(name)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.=,+-]+", "_", text).strip("_")
+
+
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a result file: aside, then moved into place, so that it is whole or not there."""
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a result file.
+
+    Raises:
+        UserError: it is not JSON, or of another schema.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"result file {path} cannot be read: {error}; delete it and run again") from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise UserError(f"{path} is not a result file of schema {SCHEMA}; keep other files out of the results folder")
+    return found
+
+
+def flag(found: Mapping[str, Any]) -> str:
+    """Return ``key differs`` for a document whose key does not recompute from its settings, else an empty string."""
+    stages = found["stages"]
+    sound = all(
+        stage_key(kind, stage["facts"], stage["inputs"]) == stage["key"]
+        for kind, stage in stages.items()
+        if kind != "synthesize"
+    )
+    shards = stages["synthesize"]
+    made = [
+        shards["facts"] | ({"index": index} if "index" in shards["facts"] else {})
+        for index in range(len(shards["keys"]))
+    ]
+    sound = sound and [stage_key("synthesize", facts, shards["inputs"]) for facts in made] == shards["keys"]
+    linked = found["key"] == stages["evaluate"]["key"] and set(shards["keys"]) <= set(
+        stages["evaluate"]["inputs"].values()
+    )
+    return "" if sound and linked else "key differs"
+
+
+def row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as a row of the frame."""
+    measures, reported = found["measures"] or {}, found["reported"] or {}
+    costs = found["costs"]
+    seconds = {f"{verb}_seconds": cost["seconds"] for verb, cost in costs.items()}
+    values = {
+        **found["trial"],
+        **{name: measures.get(name) for name in ("top1", "top5", "top1_best", "loss")},
+        **seconds,
+        "status": found["status"],
+        "teacher_top1": (found["teacher"] or {}).get("top1"),
+        "peak_memory_bytes": max((cost["peak_memory_bytes"] for cost in costs.values()), default=None),
+        "image_bytes": found["bytes"]["images"],
+        "label_bytes": found["bytes"]["labels"],
+        "reported": reported.get("top1"),
+        "reported_std": reported.get("std"),
+        "reported_source": reported.get("source"),
+        "device": (found["environment"] or {}).get("device"),
+        "key": found["key"],
+        "flag": flag(found),
+        "error": found["error"],
+        "started_at": found["started_at"],
+    }
+    return {column: values.get(column) for column in COLUMNS}
+
+
+def frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return documents as a tidy frame, one row a trial; missing numbers are NaN."""
+    import pandas as pd
+
+    table = pd.DataFrame([row(found) for found in documents], columns=list(COLUMNS))
+    numbers = ["top1", "top5", "top1_best", "loss", "teacher_top1", "reported", "reported_std"]
+    numbers += [column for column in COLUMNS if column.endswith(("_seconds", "_bytes"))]
+    return table.astype(dict.fromkeys(numbers, "float64"))
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the result files under a folder, sorted.
+
+    Raises:
+        UserError: no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no results folder {folder}; 'ddbench run' makes one")
+    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("."))
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """Load the result files under a folder as a frame, one row a trial.
+
+    Columns are the trial's coordinates (``dataset`` .. ``evaluation_seed``), ``status`` (``done`` or ``failed``),
+    accuracies in percent, costs in seconds and bytes, what a paper reported, ``key``, and ``flag``, which is not
+    empty for a file whose key does not recompute from its settings.
+
+    Raises:
+        UserError: no such folder, or a file in it that is no result.
+    """
+    return frame(read(path) for path in files(Path(folder)))

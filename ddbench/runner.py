@@ -1,0 +1,217 @@
+"""Runs a plan with an executor, tells events, and writes results as they come."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddbench import benchmark as grids
+from ddbench import results
+from ddbench.frontier import StageFrontier
+from ddbench.plan import Plan, PlannedTrial
+from ddbench.plan import plan as make_plan
+from ddbench.plugins import one_line
+from ddbench.registry import registry
+from ddbench.spec import Spec
+from ddbench.stages import Context, require_device, sound_meta, work
+from ddbench.store import Store, default_root, require_writable
+from ddbench.types import Event, Outcome, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how a run runs; nothing here changes a number or a key."""
+
+    out: Path = Path("results")
+    store: Path = field(default_factory=default_root)
+    data_root: Path = Path("data")
+    download: bool = False
+    device: str = "auto"
+    executor: Spec = field(default_factory=lambda: Spec("processes"))
+
+    @property
+    def place(self) -> Place:
+        """Where data sets lie."""
+        return Place(self.data_root, self.store.parent / "data", self.download)
+
+
+def run(**options: Any) -> pd.DataFrame:
+    """Run a benchmark and return its trials as a frame.
+
+    Options are the command line's: ``synth``, ``eval``, ``dataset``, ``ipc``, ``teacher``, ``labels``, ``evaluator``,
+    ``seeds``, ``synth_seeds``, ``teacher_floor``, ``precision`` and ``benchmark`` (a TOML file) say what;
+    ``out``, ``store``, ``data_root``, ``download``, ``device`` and ``executor`` say where.
+
+    Raises:
+        UserError: a name, value or combination that cannot work; nothing has been computed or written.
+    """
+    where = {name: options.pop(name) for name in Settings.__dataclass_fields__ if name in options}
+    for name in ("out", "store", "data_root"):
+        if name in where:
+            where[name] = Path(where[name])
+    if isinstance(where.get("executor"), str):
+        where["executor"] = Spec.parse(where["executor"])
+    file = options.pop("benchmark", None)
+    layers = [grids.load(Path(file))] if file else []
+    chosen = grids.build(*layers, grids.settings(options, "run()"))
+    settings = Settings(**where)
+    return results.frame(execute(prepare(chosen, settings), settings))
+
+
+def prepare(benchmark: grids.Benchmark, settings: Settings) -> Plan:
+    """Plan a benchmark and check that this machine can run it.
+
+    Raises:
+        UserError: it cannot; nothing has been computed or written.
+    """
+    require_writable(settings.out, "the results folder", "--out")
+    Store(settings.store).require_writable()
+    require_device(settings.device)
+    registry().resolve("executor", settings.executor)
+    return make_plan(benchmark, registry(), settings.place)
+
+
+def execute(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
+    """Run what is missing of a plan; returns the trials' documents, in the order of the plan, as written to files."""
+    return _Run(plan, settings).documents()
+
+
+class _Run:
+    """One run's memory: metas by stage key, and what failed."""
+
+    def __init__(self, plan: Plan, settings: Settings) -> None:
+        self.plan, self.settings = plan, settings
+        self.listeners = _Listeners()
+        self.metas: dict[str, Mapping[str, Any]] = {}
+        self.errors: dict[str, str] = {}
+        self.written: dict[str, dict[str, Any]] = {}
+        self._trials: dict[str, list[PlannedTrial]] = defaultdict(list)
+        for trial in plan.trials:
+            self._trials[trial.evaluate].append(trial)
+
+    def documents(self) -> list[dict[str, Any]]:
+        stages = self.plan.stages
+        store = Store(self.settings.store)
+        corrupt = self._read_store(store)
+        needed = self.plan.needed(lambda stage: stage.key in self.metas) | corrupt
+        frontier = StageFrontier(stages, needed)
+        for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
+            self._hold_to_floor(key, frontier)
+        self.tell(Event("run-started", None, {"stages": list(stages.values()), "needed": needed}))
+        try:
+            self._work_through(frontier)
+        finally:
+            self._write_all()
+            self.tell(Event("run-finished", None, {"results": list(self.written.values())}))
+        return [self.written[self._file(trial).as_posix()] for trial in self.plan.trials]
+
+    def tell(self, event: Event) -> None:
+        self.listeners.tell(event)
+
+    def _read_store(self, store: Store) -> set[str]:
+        """Read the metas of all stages that are there, every byte verified; returns the keys found corrupt."""
+        corrupt = set()
+        for key, stage in self.plan.stages.items():
+            was_there = store.has(stage.kind, key)
+            meta = sound_meta(store, stage, self.tell) if was_there else None
+            if meta is not None:
+                self.metas[key] = meta
+            elif was_there:
+                corrupt.add(key)
+        return corrupt
+
+    def _work_through(self, frontier: StageFrontier) -> None:
+        context = Context(self.settings.store, self.settings.place, self.settings.device)
+        executor = registry().resolve("executor", self.settings.executor).component
+        for outcome in executor.map(functools.partial(work, context=context), frontier, self.tell):
+            self._settle(outcome, frontier)
+        self._take_skipped(frontier)
+
+    def _settle(self, outcome: Outcome, frontier: StageFrontier) -> None:
+        key = outcome.stage.key
+        if outcome.status == "failed":
+            self.errors[key] = outcome.error
+        else:
+            self.metas[key] = outcome.meta
+        frontier.settle(outcome)
+        if outcome.stage.kind == "squeeze" and outcome.status != "failed":
+            self._hold_to_floor(key, frontier)
+        self.tell(Event("stage-finished", outcome.stage, {"outcome": outcome}))
+        for trial in self._trials.get(key, []):
+            self._write(trial)
+
+    def _take_skipped(self, frontier: StageFrontier) -> None:
+        for outcome in frontier.skipped:
+            self.errors[outcome.stage.key] = outcome.error
+            self.tell(Event("stage-finished", outcome.stage, {"outcome": outcome}))
+
+    def _hold_to_floor(self, key: str, frontier: StageFrontier) -> None:
+        """Fail whatever reads a teacher that scored below the floor: by default one and a half times chance."""
+        stage, top1 = self.plan.stages[key], self.metas[key]["result"]["top1"]
+        floor = self.plan.benchmark.teacher_floor
+        floor = 150 / stage.facts["data"]["num_classes"] if floor is None else floor
+        if top1 >= floor:
+            return
+        error = (
+            f"{stage.label} scores {top1:.1f} % on the test split, under the floor of {floor:.1f} %: labels in another "
+            "order than the teacher's classes score near chance, a wrong mean or std costs tens of points; "
+            "check the order of class folders and the normalisation, or lower --teacher-floor"
+        )
+        self.errors[key] = error
+        frontier.fail(key, error)
+
+    # ---------------------------------------------------------------------------------------- results
+
+    def _file(self, planned: PlannedTrial) -> Path:
+        return results.path_of(self.settings.out, planned.trial, planned.evaluate)
+
+    def _write_all(self) -> None:
+        """Write what is known of every trial that has ended, whether in this run or before it."""
+        for trial in self.plan.trials:
+            if self._file(trial).as_posix() not in self.written:
+                self._write(trial)
+
+    def _write(self, planned: PlannedTrial) -> None:
+        error = next((self.errors[key] for key in planned.keys if key in self.errors), "")
+        if not error and planned.evaluate not in self.metas:
+            return  # interrupted before its turn
+        path = self._file(planned)
+        end = {"status": "failed" if error else "done", "error": error}
+        document = results.document(self.plan, planned, self.metas, end)
+        if not error and not self.metas.keys() >= set(planned.keys) and path.exists():
+            document = results.read(path)  # what it cost was known when it was written, and is pruned by now
+        self.written[path.as_posix()] = document
+        results.write(path, document)
+
+
+class _Listeners:
+    """Hands events to plugins; one that raises is left out from then on."""
+
+    def __init__(self) -> None:
+        self._deaf: set[str] = set()
+
+    def tell(self, event: Event) -> None:
+        troubles = [self._call(listener, event) for listener in self._implementations()]
+        for message in filter(None, troubles):
+            self.tell(Event("warning", None, {"message": message}))
+
+    def _implementations(self) -> list[Any]:
+        listeners = registry().plugins.manager.hook.ddbench_event.get_hookimpls()
+        return [listener for listener in listeners if listener.plugin_name not in self._deaf]
+
+    def _call(self, listener: Any, event: Event) -> str | None:
+        function: Callable[..., None] = listener.function
+        try:
+            function(event)
+        except Exception as error:  # noqa: BLE001 - a listener observes; it cannot change or fail a run
+            self._deaf.add(listener.plugin_name)
+            return f"listener '{listener.plugin_name}' failed and is left out: {one_line(error)}"
+        return None

@@ -1,0 +1,356 @@
+"""The five verbs: each calls a component and stores what came of it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import random
+import time
+import traceback
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ddbench.environment import capture, source_digest
+from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.meter import device_name, metered
+from ddbench.plugins import one_line
+from ddbench.registry import registry
+from ddbench.store import Draft, Store
+from ddbench.types import (
+    Compute,
+    Distilled,
+    EvaluationTask,
+    Event,
+    LabelsTask,
+    Outcome,
+    Place,
+    PrepareTask,
+    RelabelTask,
+    SqueezeTask,
+    Stage,
+    SynthesisTask,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+    from ddbench.spec import Spec
+    from ddbench.types import Batch, DatasetSpec, Examples, Kind, Split
+
+    Tell = Callable[[Event], None]
+
+_PROGRESS_SECONDS = 0.2  # between two reports of one stage: often enough for the eye, too seldom to cost
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where stages read and write, and on which device; none of it enters a key."""
+
+    store: Path
+    place: Place
+    device: str
+
+
+def work(stage: Stage, tell: Tell, context: Context) -> Outcome:
+    """Compute a stage, unless the store has it or another process is just making it. Never raises an Exception."""
+    try:
+        return _work(stage, tell, context)
+    except Exception as error:  # noqa: BLE001 - whatever a component raises fails its own cells, not the run
+        return Outcome(stage, "failed", {"traceback": traceback.format_exc()}, one_line(error))
+
+
+def _work(stage: Stage, tell: Tell, context: Context) -> Outcome:
+    store = Store(context.store)
+    tell(Event("stage-started", stage))
+    with store.lock(stage.key):
+        meta = sound_meta(store, stage, tell)
+        if meta is not None:
+            return Outcome(stage, "reused", meta)
+        draft = store.draft(stage.key)
+        try:
+            meta = _compute(stage, draft, tell, context)
+            return Outcome(stage, "done", store.commit(draft, stage.kind, stage.key, meta))
+        except BaseException:
+            store.discard(draft)
+            raise
+
+
+def sound_meta(store: Store, stage: Stage, tell: Tell) -> dict[str, Any] | None:
+    """Return a stage's stored meta, every byte verified; a corrupt artifact is told, removed and taken as absent."""
+    if not store.has(stage.kind, stage.key):
+        return None
+    try:
+        return store.artifact(stage.kind, stage.key).verify()
+    except CorruptArtifactError as error:
+        tell(Event("warning", stage, {"message": f"{error}; it will be computed anew"}))
+        store.remove(stage.kind, stage.key)
+        return None
+
+
+def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[str, Any]:
+    import torch
+
+    device = torch.device(_resolve_device(context.device))
+    compute = Compute(device, stage.facts["precision"], _seed(stage), _Progress(stage, tell))
+    _make_repeatable(compute.seed, device)
+    bench = _Bench(stage, context, compute, Store(context.store))
+    with metered(device) as cost:
+        result = _VERBS[stage.kind](bench, draft)
+        spent = cost()
+    return {
+        "kind": stage.kind,
+        "key": stage.key,
+        "facts": stage.facts,
+        "inputs": stage.inputs,
+        "result": result,
+        "cost": asdict(spent),
+        "environment": capture(device_name(device)),
+        "sources": bench.sources,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _seed(stage: Stage) -> int:
+    from ddbench.kit.rng import derive
+
+    part = stage.facts.get("index", stage.facts.get("ipc", "all"))
+    return derive(stage.facts["seed"], stage.kind, part)
+
+
+def _resolve_device(name: str) -> str:
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _make_repeatable(seed: int, device: torch.device) -> None:
+    """Seed every global generator, and ask torch for algorithms that give the same bits each time."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+
+
+class _Progress:
+    """Turns a component's progress into events, a few a second."""
+
+    def __init__(self, stage: Stage, tell: Tell) -> None:
+        self._stage, self._tell, self._last = stage, tell, 0.0
+
+    def __call__(self, done: int, total: int, **numbers: float) -> None:
+        now = time.monotonic()
+        if done < total and now - self._last < _PROGRESS_SECONDS:
+            return
+        self._last = now
+        self._tell(Event("stage-progress", self._stage, {"done": done, "total": total, **numbers}))
+
+
+# ---------------------------------------------------------------------------------------------- bench
+
+
+@dataclass
+class _Bench:
+    """What a verb needs, taken from the stage's specs and the store when it is asked for."""
+
+    stage: Stage
+    context: Context
+    compute: Compute
+    store: Store
+
+    def component(self, kind: Kind, role: str = "") -> Any:
+        return registry().create(kind, self.stage.specs[role or kind])
+
+    @functools.cached_property
+    def data(self) -> DatasetSpec:
+        return _describe(self.stage.specs["dataset"], self.context.place)
+
+    def examples(self, split: Split) -> Examples:
+        return _open(self.stage.specs["dataset"], split, self.context.place)
+
+    def build(self, role: str) -> Callable[[], nn.Module]:
+        from ddbench.kit.rng import seeded
+
+        def fresh() -> nn.Module:
+            with seeded(self.compute.seed, "weights"):
+                return self.component("architecture", role).build(self.data)  # type: ignore[no-any-return]
+
+        return fresh
+
+    def teacher(self) -> nn.Module:
+        """Return a fresh copy of the teacher, in eval mode, gradients off, on the stage's device."""
+        specs = self.stage.specs
+        key, architecture = self.stage.inputs["teacher"], specs["teacher_architecture"]
+        return copy.deepcopy(_teacher(self.store.root, key, architecture, self.data, self.compute.device))
+
+    @functools.cached_property
+    def distilled(self) -> Distilled:
+        import torch
+
+        roles = sorted(
+            (role for role in self.stage.inputs if role.startswith("shard.")), key=lambda role: int(role[6:])
+        )
+        shards = [_shard(self.store, self.stage.inputs[role]) for role in roles]
+        images, labels = (torch.cat([shard[name] for shard in shards]) for name in ("images", "labels"))
+        return Distilled(images, labels, self.data, len(labels) // self.data.num_classes)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Digests of the packages whose components the stage calls, and of the kit."""
+        roles = self.stage.specs.items()
+        modules = {registry().entry(_kind(role), spec.name).module for role, spec in roles}
+        packages = sorted({module.partition(".")[0] for module in modules} | {"ddbench"})
+        return {package: source_digest(package) for package in packages}
+
+
+def _kind(role: str) -> Kind:
+    """Return the kind of the component that plays a role in a stage."""
+    return "architecture" if role in {"teacher_architecture", "student"} else role  # type: ignore[return-value]  # the other roles are kinds
+
+
+@functools.lru_cache(maxsize=4)
+def _describe(spec: Spec, place: Place) -> DatasetSpec:
+    return registry().create("dataset", spec).spec(place)  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=4)
+def _open(spec: Spec, split: Split, place: Place) -> Examples:
+    return registry().create("dataset", spec).open(split, place)  # type: ignore[no-any-return]
+
+
+_teachers: dict[tuple[Any, ...], nn.Module] = {}
+
+
+def _teacher(root: Path, key: str, architecture: Spec, data: DatasetSpec, device: torch.device) -> nn.Module:
+    """Return the stored teacher itself, kept for the next stage of this process; callers copy it."""
+    from ddbench.kit.device import freeze, place
+
+    name = (root, key, device)
+    if name not in _teachers:
+        if "pretrained" in architecture.mapping():  # the store has the weights: a hub need not be asked again
+            architecture = architecture.with_params(pretrained=False)
+        model = registry().create("architecture", architecture).build(data)
+        model.load_state_dict(Store(root).artifact("squeeze", key).tensors("weights"))
+        _teachers.clear()
+        _teachers[name] = freeze(place(model, device))
+    return _teachers[name]
+
+
+def _shard(store: Store, key: str) -> dict[str, Tensor]:
+    import torch
+
+    artifact = store.artifact("synthesize", key)
+    names = sorted(name.removesuffix(".safetensors") for name in artifact.meta()["files"])
+    batches = [artifact.tensors(name) for name in names]
+    return {name: torch.cat([batch[name] for batch in batches]) for name in ("images", "labels")}
+
+
+# ---------------------------------------------------------------------------------------------- verbs
+
+
+def _squeeze(bench: _Bench, draft: Draft) -> dict[str, Any]:
+    from ddbench.kit.device import freeze
+    from ddbench.kit.train import score
+
+    test = bench.examples("test")
+    build = bench.build("teacher_architecture")
+    task = SqueezeTask(bench.data, bench.examples("train"), test, build, bench.compute)
+    model = freeze(bench.component("teacher").squeeze(task))
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise FloatingPointError("the teacher's weights are not finite")
+    draft.save("weights", weights)
+    scored = score(model, test, bench.data, bench.compute)
+    nbytes = sum(value.nbytes for value in weights.values())
+    return {"top1": scored.top1, "top5": scored.top5, "loss": scored.loss, "bytes": nbytes}
+
+
+def _prepare(bench: _Bench, draft: Draft) -> dict[str, Any]:
+    workspace = bench.context.store / "workspaces" / bench.stage.key
+    workspace.mkdir(parents=True, exist_ok=True)
+    task = PrepareTask(bench.data, bench.examples("train"), bench.teacher, bench.compute, workspace)
+    state = dict(bench.component("synthesizer").prepare(task))
+    draft.save("state", state)
+    return {"bytes": sum(value.nbytes for value in state.values())}
+
+
+def _synthesize(bench: _Bench, draft: Draft) -> dict[str, Any]:
+    facts, inputs = bench.stage.facts, bench.stage.inputs
+    indices = (facts["index"],) if "index" in facts else tuple(range(facts["ipc"]))
+    state = bench.store.artifact("prepare", inputs["state"]).tensors("state") if "state" in inputs else {}
+    task = SynthesisTask(
+        bench.data, bench.examples("train"), bench.teacher, state, indices, facts["seed"], bench.compute
+    )
+    counts = [0] * bench.data.num_classes
+    nbytes = 0
+    for number, batch in enumerate(bench.component("synthesizer").synthesize(task)):
+        _require_contract(batch, bench.data, counts)
+        draft.save(f"batch-{number:05d}", {"images": batch.images, "labels": batch.labels})
+        nbytes += batch.images.nbytes
+    if set(counts) != {len(indices)}:
+        raise ValueError(f"the synthesizer made {counts} images per class where {len(indices)} of each were asked")
+    return {"bytes": nbytes, "images": sum(counts)}
+
+
+def _require_contract(batch: Batch, data: DatasetSpec, counts: list[int]) -> None:
+    """Check what a synthesizer hands over, and count its labels."""
+    import torch
+
+    images, labels = batch.images, batch.labels
+    shape = (len(labels), data.channels, data.image_size, data.image_size)
+    if images.dtype != torch.uint8 or tuple(images.shape) != shape:
+        raise ValueError(f"images must be uint8 of shape {shape}, got {images.dtype} of shape {tuple(images.shape)}")
+    if labels.dtype != torch.int64 or not bool(((labels >= 0) & (labels < data.num_classes)).all()):
+        raise ValueError(f"labels must be int64 in 0..{data.num_classes - 1}, got {labels.dtype} {labels.tolist()[:8]}")
+    for label in labels.tolist():
+        counts[label] += 1
+
+
+def _relabel(bench: _Bench, draft: Draft) -> dict[str, Any]:
+    labeler = bench.component("labeler")
+    stored = dict(labeler.relabel(RelabelTask(bench.distilled, bench.teacher, bench.compute)))
+    draft.save("labels", stored)
+    return {"bytes": sum(value.nbytes for value in stored.values())}
+
+
+def _evaluate(bench: _Bench, draft: Draft) -> dict[str, Any]:  # noqa: ARG001 - a number is all that is stored
+    stored = bench.store.artifact("relabel", bench.stage.inputs["labels"]).tensors("labels")
+    labels = bench.component("labeler").labels(LabelsTask(bench.distilled, stored, bench.teacher, bench.compute))
+    task = EvaluationTask(bench.distilled, labels, bench.examples("test"), bench.build("student"), bench.compute)
+    measures = bench.component("evaluator").evaluate(task)
+    if not all(math.isfinite(value) for value in (measures.top1, measures.top5, measures.top1_best, measures.loss)):
+        raise FloatingPointError(f"the evaluator's measures are not finite: {replace(measures, curve=())}")
+    return asdict(measures)
+
+
+_VERBS: dict[str, Callable[[_Bench, Draft], dict[str, Any]]] = {
+    "squeeze": _squeeze,
+    "prepare": _prepare,
+    "synthesize": _synthesize,
+    "relabel": _relabel,
+    "evaluate": _evaluate,
+}
+
+
+def require_device(name: str) -> None:
+    """Raise a UserError unless torch knows a device and has it here."""
+    import torch
+
+    if name == "auto":
+        return
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' cannot be used: {one_line(error)}; see 'ddbench env'") from None

@@ -1,0 +1,23 @@
+"""Networks: the field's short names, fitted to small images, and every name that torchvision and timm know."""
+
+from __future__ import annotations
+
+from ddbench import hookimpl
+
+
+@hookimpl
+def ddbench_architectures() -> dict[str, str | type]:
+    """Return the short names and the two families."""
+    return {
+        "resnet18": "ddbench_architectures.resnet:ResNet18",
+        "resnet34": "ddbench_architectures.resnet:ResNet34",
+        "resnet50": "ddbench_architectures.resnet:ResNet50",
+        "resnet101": "ddbench_architectures.resnet:ResNet101",
+        "mobilenetv2": "ddbench_architectures.mobilenetv2:MobileNetV2",
+        "efficientnet": "ddbench_architectures.efficientnet:EfficientNet",
+        "shufflenet": "ddbench_architectures.shufflenet:ShuffleNet",
+        "vgg16": "ddbench_architectures.vgg:VGG16",
+        "convnet": "ddbench_architectures.convnet:ConvNet",
+        "torchvision/*": "ddbench_architectures.from_torchvision:Torchvision",
+        "timm/*": "ddbench_architectures.from_timm:Timm",
+    }

@@ -1,0 +1,127 @@
+"""From the bytes of an image file to pixels. The bytes are a stranger's."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ddbench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+# Named, because Pillow would also hand some formats to interpreters (EPS to Ghostscript).
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+MAX_PIXELS = 2**30 // 12  # where Pillow begins to warn of decompression bombs; here it is an error
+CENTRE_FROM = 96  # images of at least this size show 7/8 of the shorter side, as 224 of 256 do
+
+_GREY = {"1", "L", "LA"}
+_COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every image of a data set becomes.
+
+    Attributes:
+        size: height and width in pixels.
+        channels: 1 or 3.
+        convert: turn grey into colour and colour into grey instead of refusing it.
+        like: where the first image is, if images must already have its size; None if they are resized.
+    """
+
+    size: int
+    channels: int
+    convert: bool
+    like: str | None
+
+
+def decode(data: bytes, where: str, frame: Frame) -> npt.NDArray[np.uint8]:
+    """Return an image as uint8 (C, H, W).
+
+    Resizing cuts out the square in the centre, its side the image's shorter side (7/8 of it for sizes from 96 up:
+    the field's 224 of 256), and resizes that, bilinearly with antialiasing. Transparency is dropped and the
+    orientation tag ignored, as ``torchvision.datasets.ImageFolder`` does.
+
+    Raises:
+        UserError: the bytes are no image, are damaged, or do not fit the frame; the message begins with ``where``.
+    """
+    with _blaming(where), _open(data) as image:
+        _require_colours(image, where, frame)
+        _require_size(image, where, frame)
+        return _pixels(image, frame)
+
+
+def square_side(data: bytes, where: str) -> int:
+    """Return the side of a square image in pixels, read from the file's header.
+
+    Raises:
+        UserError: the bytes are no image, or the image is not square.
+    """
+    with _blaming(where), _open(data) as image:
+        width, height = image.size
+    if width != height:
+        raise UserError(f"{where} is {width}x{height} pixels, not square: add size=N to resize all images to NxN")
+    return width
+
+
+@contextmanager
+def _blaming(where: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one line that names the image."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = "unknown format" if "identify" in str(error) else " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{where} does not decode as an image ({reason}): replace or remove it") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} pixels are too many")
+    return image
+
+
+def _require_colours(image: Image.Image, where: str, frame: Frame) -> None:
+    if image.mode not in _GREY | _COLOUR:
+        raise UserError(f"{where} has more than 8 bits a channel (mode {image.mode}): save it with 8")
+    if frame.convert or (image.mode in _GREY) == (frame.channels == 1):
+        return
+    if image.mode in _GREY:
+        raise UserError(f"{where} is grey where colour is asked: add channels=1, or convert=true to repeat grey thrice")
+    raise UserError(f"{where} is in colour where grey is asked: add channels=3, or convert=true to keep its luminance")
+
+
+def _require_size(image: Image.Image, where: str, frame: Frame) -> None:
+    if frame.like is None or image.size == (frame.size, frame.size):
+        return
+    width, height = image.size
+    raise UserError(
+        f"{where} is {width}x{height} pixels, but {frame.like} is {frame.size}x{frame.size}: "
+        "add size=N to resize all images to NxN"
+    )
+
+
+def _pixels(image: Image.Image, frame: Frame) -> npt.NDArray[np.uint8]:
+    plain = image.convert("RGBA") if image.mode in {"P", "PA"} else image  # palettes may hold transparency
+    plain = plain.convert("L" if frame.channels == 1 else "RGB")
+    if frame.like is None:
+        plain = plain.resize((frame.size, frame.size), Image.Resampling.BILINEAR, box=_centre(plain, frame.size))
+    pixels = np.asarray(plain)
+    return pixels[np.newaxis] if frame.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _centre(image: Image.Image, size: int) -> tuple[float, float, float, float]:
+    width, height = image.size
+    side = min(width, height) * (7 / 8 if size >= CENTRE_FROM else 1)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side

@@ -1,0 +1,169 @@
+"""Stages in workers: one per CPU core, or one per GPU."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from ddbench.types import Event, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.context import SpawnProcess
+
+    from ddbench.protocols import Frontier, Tell, Work
+    from ddbench.types import Stage
+
+_GRACE_SECONDS = 1.0  # between asking a worker to end and ending it
+_ATTEMPTS = 2  # a worker that dies (out of memory, say) costs its stage one attempt
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Workers of this machine, one stage each at a time: one per GPU where there are several, else one per CPU core.
+
+    Each worker computes on one thread, so that workers never fight for cores and results do not depend on their
+    number. Workers end with the process that started them.
+
+    Attributes:
+        workers: how many; 0 means one per GPU, or one per core that this process may use where there is no GPU.
+    """
+
+    version: ClassVar[int] = 1
+
+    workers: Annotated[int, Ge(0)] = 0
+
+    def map(self, work: Work, frontier: Frontier, tell: Tell) -> Iterator[Outcome]:
+        """Yield outcomes as they come."""
+        gpus = _gpus()
+        pool = _Pool(work, self.workers or len(gpus) or _cores(), gpus)
+        try:
+            while frontier:
+                pool.put(frontier.ready())
+                if pool.busy:
+                    yield from pool.wait(tell)
+        finally:
+            pool.close()
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection[Any, Any]
+    stage: Stage | None = None
+
+
+class _Pool:
+    """Workers, started when there is work for them, and the stages that wait."""
+
+    def __init__(self, work: Work, size: int, gpus: list[str]) -> None:
+        self._work, self._size, self._gpus = work, size, gpus
+        self._workers: list[_Worker] = []
+        self._waiting: list[Stage] = []
+        self._attempts: dict[str, int] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker computes."""
+        return any(worker.stage for worker in self._workers)
+
+    def put(self, stages: Sequence[Stage]) -> None:
+        """Queue stages and give them to idle workers."""
+        self._waiting.extend(stages)
+        while self._waiting and (worker := self._idle()):
+            worker.stage = self._waiting.pop(0)
+            self._attempts[worker.stage.key] = self._attempts.get(worker.stage.key, 0) + 1
+            worker.connection.send(worker.stage)
+
+    def _idle(self) -> _Worker | None:
+        free = next((worker for worker in self._workers if worker.stage is None), None)
+        return free or (self._start() if len(self._workers) < self._size else None)
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        taken = len(self._workers)
+        gpu = self._gpus[taken % len(self._gpus)] if self._gpus else None
+        process = context.Process(target=_serve, args=(theirs, self._work, gpu), daemon=True, name=f"ddbench-{taken}")
+        process.start()
+        theirs.close()
+        self._workers.append(_Worker(process, ours))
+        return self._workers[-1]
+
+    def wait(self, tell: Tell) -> Iterator[Outcome]:
+        """Wait for news of workers: tell their events, yield their outcomes."""
+        busy = {worker.connection: worker for worker in self._workers if worker.stage}
+        for connection in wait(list(busy)):
+            outcome = self._receive(busy[connection], tell)  # type: ignore[index]  # wait() returns what it was given
+            if outcome is not None:
+                yield outcome
+
+    def _receive(self, worker: _Worker, tell: Tell) -> Outcome | None:
+        try:
+            news = worker.connection.recv()
+        except (EOFError, OSError):
+            return self._bury(worker, tell)
+        if isinstance(news, Event):
+            tell(news)
+            return None
+        worker.stage = None
+        return news  # type: ignore[no-any-return]
+
+    def _bury(self, worker: _Worker, tell: Tell) -> Outcome | None:
+        """Take a dead worker out; its stage is tried once more by another."""
+        stage = worker.stage
+        assert stage is not None
+        self._workers.remove(worker)
+        worker.process.join()
+        reason = f"its worker died with exit code {worker.process.exitcode}"
+        if self._attempts[stage.key] >= _ATTEMPTS:
+            return Outcome(stage, "failed", error=f"{reason}, {_ATTEMPTS} times; short of memory? try fewer workers")
+        tell(Event("warning", stage, {"message": f"{stage.label}: {reason}; trying once more"}))
+        self._waiting.insert(0, stage)
+        return None
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_GRACE_SECONDS)
+            worker.process.kill()
+            worker.process.join()
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> list[str]:
+    """Name the GPUs that this process may use, without waking them in this process."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip()] if torch.cuda.is_available() else []
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _serve(connection: Connection[Any, Any], work: Work, gpu: str | None) -> None:
+    """Work on stages until the other end is closed; runs in the worker."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's; it ends its workers
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        while True:
+            connection.send(work(connection.recv(), connection.send))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the runner is gone

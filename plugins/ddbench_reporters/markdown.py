@@ -1,0 +1,31 @@
+"""Tables for a README or a pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ddbench_reporters.tables import Table, tables
+
+if TYPE_CHECKING:
+    from ddbench.types import RenderTask
+
+
+@dataclass(frozen=True)
+class Markdown:
+    """Tables for a README or a pull request, in GitHub's Markdown."""
+
+    version: ClassVar[int] = 1
+
+    def render(self, task: RenderTask) -> str:
+        """Return the tables."""
+        return "\n\n".join(_write(table) for table in tables(task.frame)) + "\n"
+
+
+def _write(table: Table) -> str:
+    names = len(table.header) - table.numeric
+    rule = ("---",) * names + ("---:",) * table.numeric
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (table.header, rule, *table.rows)
+    ]
+    return "\n".join([f"**{table.title}**", "", *lines, "", *(f"{note}  " for note in table.notes)]).rstrip()

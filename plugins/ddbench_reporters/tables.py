@@ -1,0 +1,160 @@
+"""From a frame of trials to the tables that a paper would print, as text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GAP = "\N{EN DASH}"
+_SETTINGS = ("dataset", "teacher", "labeler", "evaluator")
+_ROW = (*_SETTINGS, "synthesizer", "ipc")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text. ``numeric`` is how many columns from the right hold numbers."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1 in the divisor) of n values; the deviation is NaN for one value."""
+
+    mean: float
+    std: float
+    n: int
+
+    def __str__(self) -> str:
+        if self.n == 0:
+            return GAP
+        spread = f" ± {self.std:.1f}" if self.n > 1 else ""
+        return f"{self.mean:.1f}{spread} ({self.n})"
+
+
+def spread(trials: pd.DataFrame, column: str = "top1") -> Spread:
+    """Summarise trials of one cell: over distillations where there are several, else over trainings."""
+    values = trials[column].dropna()
+    if trials["synthesis_seed"].nunique() > 1:
+        values = trials.groupby("synthesis_seed")[column].mean().dropna()
+    return Spread(float(values.mean()), float(values.std(ddof=1)), len(values))
+
+
+def tables(frame: pd.DataFrame) -> tuple[Table, ...]:
+    """Return the accuracy table and the cost table of a frame; what all rows share goes into the title."""
+    if frame.empty:
+        return (Table("no results", ("synthesizer", "ipc"), (), 0),)
+    shared = [name for name in _SETTINGS if frame[name].nunique(dropna=False) == 1]
+    shown = [name for name in _ROW if name not in shared]
+    title = ", ".join(f"{name} {frame[name].iloc[0]}" for name in shared)
+    groups = [(key, group) for key, group in frame.groupby(list(_ROW), sort=False, dropna=False)]
+    groups = sorted(groups, key=lambda pair: _order(frame, pair[0]))
+    return (_accuracy(frame, groups, shown, title), _cost(groups, shown))
+
+
+def _order(frame: pd.DataFrame, key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Order rows as the run did, and by ipc within a method."""
+    places = [list(frame[name].unique()).index(value) for name, value in zip(_ROW[:-1], key, strict=False)]
+    return (*places, key[-1])
+
+
+def _accuracy(frame: pd.DataFrame, groups: list[Any], shown: list[str], title: str) -> Table:
+    architectures = list(frame["architecture"].unique())
+    rows = [(*_names(key, shown), *_accuracies(group, architectures), _teacher(group)) for key, group in groups]
+    header = (*shown, *architectures, *(["mean"] if len(architectures) > 1 else []), "teacher")
+    numeric = len(header) - len(shown)
+    return Table(f"top-1 in %: {title}" if title else "top-1 in %", header, tuple(rows), numeric, _notes(frame))
+
+
+def _names(key: tuple[Any, ...], shown: list[str]) -> tuple[str, ...]:
+    return tuple(str(value) for name, value in zip(_ROW, key, strict=True) if name in shown)
+
+
+def _accuracies(group: pd.DataFrame, architectures: list[str]) -> tuple[str, ...]:
+    trials = [group[group["architecture"] == architecture] for architecture in architectures]
+    cells = tuple(_cell(each) for each in trials)
+    if len(architectures) == 1:
+        return cells
+    means = [spread(each).mean if _whole(each) else math.nan for each in trials]
+    mean = sum(means) / len(means)
+    return (*cells, GAP if math.isnan(mean) else f"{mean:.1f}")
+
+
+def _whole(trials: pd.DataFrame) -> bool:
+    """Tell whether nothing is missing or failed: a mean is never silently shortened."""
+    return len(trials) > 0 and bool((trials["status"] == "done").all())
+
+
+def _cell(trials: pd.DataFrame) -> str:
+    if trials.empty:
+        return GAP
+    failed = int((trials["status"] == "failed").sum())
+    text = str(spread(trials[trials["status"] == "done"]))
+    if failed:
+        text = f"{failed} failed" if failed == len(trials) else f"{text}, {failed} failed"
+    reported = trials["reported"].dropna()
+    return text if reported.empty else f"{text} [paper {reported.iloc[0]:.1f}]"
+
+
+def _teacher(group: pd.DataFrame) -> str:
+    scores = group["teacher_top1"].dropna()
+    return GAP if scores.empty else f"{scores.mean():.1f}"
+
+
+def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    distillations = frame.groupby(list(_ROW))["synthesis_seed"].nunique().max() > 1
+    what = (
+        "over n distillations, each the mean of its trainings"
+        if distillations
+        else "over n trainings on one distilled set"
+    )
+    notes = [f"mean ± standard deviation (n) {what}; accuracy on the test split after the last epoch"]
+    notes += [f"paper: {source}" for source in frame["reported_source"].dropna().unique()]
+    notes += [f"failed: {error}" for error in frame.loc[frame["status"] == "failed", "error"].unique()]
+    flagged = int((frame["flag"].fillna("") != "").sum())
+    if flagged:
+        notes.append(f"{flagged} results are flagged: their key does not recompute from their settings")
+    return tuple(notes)
+
+
+def _cost(groups: list[Any], shown: list[str]) -> Table:
+    rows = tuple((*_names(key, shown), *_costs(group)) for key, group in groups)
+    header = (*shown, "s per ipc", "student s", "peak memory", "images", "labels")
+    return Table("cost", header, rows, 5, ("labels made by a live teacher weigh as much as the teacher",))
+
+
+def _costs(group: pd.DataFrame) -> tuple[str, ...]:
+    made = group.drop_duplicates("synthesis_seed")
+    return (
+        seconds(float((made["synthesize_seconds"] / made["ipc"]).mean())),
+        seconds(float(group["evaluate_seconds"].mean())),
+        size(float(group["peak_memory_bytes"].max())),
+        size(float(group["image_bytes"].max())),
+        size(float(group["label_bytes"].max())),
+    )
+
+
+def seconds(value: float) -> str:
+    """Write seconds with three digits or so."""
+    if math.isnan(value):
+        return GAP
+    return f"{value:.2g}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def size(value: float) -> str:
+    """Write bytes in decimal units."""
+    if math.isnan(value):
+        return GAP
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,49 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ddbench_reporters.tables import Table, tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ddbench.types import RenderTask
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Tables for the terminal, drawn by rich."""
+
+    version: ClassVar[int] = 1
+
+    def render(self, task: RenderTask) -> str:
+        """Return the tables, with colours where the terminal has them."""
+        from rich.console import Console
+
+        console = Console(
+            file=io.StringIO(), width=task.width, force_terminal=task.color, color_system="auto" if task.color else None
+        )
+        for table in tables(task.frame):
+            _draw(table, console)
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+        return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _draw(table: Table, console: Console) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
+
+    grid = Grid(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(table.header):
+        number = place >= len(table.header) - table.numeric
+        grid.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in table.rows:
+        grid.add_row(*row)
+    console.print(grid)
+    for note in table.notes:
+        console.print(note, style="dim", highlight=False, markup=False)
+    console.print()
