@@ -80,7 +80,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"benchmark file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"benchmark file {path} is not TOML: {error}") from None
-    return settings({"name": path.stem, **document}, f"benchmark file {path}")
+    return settings({"name": path.stem, **document}, f"benchmark file {path}: '{{}}'")
 
 
 def build(*layers: Mapping[str, Any]) -> Benchmark:
@@ -97,20 +97,20 @@ def settings(document: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Turn written settings (TOML, Python or command line) into those of ``Benchmark``.
 
     Raises:
-        UserError: an unknown key, or a value of the wrong kind, naming ``where`` it stands.
+        UserError: an unknown key, or a value of the wrong kind; ``where`` is its place, with ``{}`` for the key.
     """
     known = [field.name.replace("_", "-") for field in fields(Benchmark)]
     read = {}
     for written, value in document.items():
         key = written.replace("_", "-")
         if key not in known:
-            raise UserError(f"{where}: unknown key '{written}'{suggestion(key, known)}")
+            raise UserError(f"{where.format(written)} is not known{suggestion(key, known)}")
         try:
             read[key.replace("-", "_")] = _READERS[key](value)
         except UserError as error:
-            raise UserError(f"{where}: '{written}': {error}") from None
+            raise UserError(f"{where.format(written)}: {error}") from None
         except (TypeError, ValueError, KeyError) as error:
-            raise UserError(f"{where}: '{written}' cannot be {value!r}: {error}") from None
+            raise UserError(f"{where.format(written)} cannot be {value!r}: {error}") from None
     return read
 
 

@@ -125,14 +125,21 @@ def _slug(text: str) -> str:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a result file: aside, then moved into place, so that it is whole or not there."""
+    """Write a result file: aside, then moved into place, so that it is whole or not there.
+
+    Raises:
+        UserError: it cannot be written (disk full, folder read-only).
+    """
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if path.exists() and path.read_bytes() == text.encode():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise UserError(f"result file {path} cannot be written: {error.strerror}; mend that and run again") from None
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def run(**options: Any) -> pd.DataFrame:
         where["executor"] = Spec.parse(where["executor"])
     file = options.pop("benchmark", None)
     layers = [grids.load(Path(file))] if file else []
-    chosen = grids.build(*layers, grids.settings(options, "run()"))
+    chosen = grids.build(*layers, grids.settings(options, "run({}=...)"))
     settings = Settings(**where)
     return results.frame(execute(prepare(chosen, settings), settings))
 

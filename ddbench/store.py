@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,15 +174,14 @@ class Store:
 
 def require_writable(folder: Path, what: str, option: str) -> None:
     """Raise a UserError unless files can be made in a folder; a missing folder is judged by its nearest parent."""
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
+    nearest = folder.absolute()
+    while not nearest.exists():
         nearest = nearest.parent
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK) or _read_only(nearest):
-        raise UserError(f"{what} {folder} cannot be written; name another folder by {option}")
-
-
-def _read_only(folder: Path) -> bool:
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY) if hasattr(os, "statvfs") else False
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return
+    except OSError as error:
+        raise UserError(f"{what} {folder} cannot be written: {error.strerror}; name another by {option}") from None
 
 
 def default_root() -> Path:

@@ -87,7 +87,7 @@ def _add(command: Command, options: tuple[Any, ...]) -> Command:
 def chosen_benchmark(file: Path | None, values: dict[str, Any]) -> grids.Benchmark:
     """Lay the options that were given over the benchmark file that was named, over the defaults."""
     given = {name.replace("_", "-"): values[name] for name in _GRID if values[name] is not None}
-    return grids.build(grids.load(file) if file else {}, grids.settings(given, "options"))
+    return grids.build(grids.load(file) if file else {}, grids.settings(given, "--{}"))
 
 
 def chosen_settings(values: dict[str, Any]) -> Settings:

@@ -50,7 +50,7 @@ def resident(examples: Examples, data: DatasetSpec, device: torch.device) -> Exa
 
 
 def images(examples: Examples, data: DatasetSpec, device: torch.device) -> Tensor | Streamed:
-    """Return images as :func:`ddbench.kit.views.views` takes them: all on a device, or read where they take too much."""
+    """Return images as ``ddbench.kit.views`` takes them: all on a device, or read where they take too much of it."""
     if not _fits(examples, data, device):
         return Streamed(examples, device)
     return examples.images(slice(None)).to(device)

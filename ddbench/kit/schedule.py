@@ -10,14 +10,22 @@ if TYPE_CHECKING:
 
     Schedule = Callable[[int], float]
 
-Name = Literal["cosine", "half-cosine", "constant"]
+Name = Literal["cosine", "half-cosine", "steps", "constant"]
 
 
 def named(name: Name, epochs: int, warmup_epochs: int = 0) -> Schedule:
-    """Return the schedule of a training of ``epochs``, the first ``warmup_epochs`` of which climb from 1 % to 100 %."""
+    """Return the schedule of a training of ``epochs``, the first ``warmup_epochs`` of which climb from 1 % to 100 %.
+
+    ``steps`` divides by ten after each third of the rest; the others are the functions of their names.
+    """
     rest = epochs - warmup_epochs
-    schedule = {"cosine": cosine(rest), "half-cosine": half_cosine(rest), "constant": constant}[name]
-    return warmed(schedule, warmup_epochs)
+    schedules = {
+        "cosine": cosine(rest),
+        "half-cosine": half_cosine(rest),
+        "steps": steps((rest // 3, 2 * rest // 3)),
+        "constant": constant,
+    }
+    return warmed(schedules[name], warmup_epochs)
 
 
 def constant(_epoch: int) -> float:
@@ -29,8 +37,7 @@ def cosine(epochs: int, *, floor: float = 0.0) -> Schedule:
     """Fall from 1 to ``floor`` along half a cosine over ``epochs``.
 
     That is Loshchilov and Hutter's annealing (ICLR 2017) without restarts. The last of ``epochs`` epochs still
-    has a factor above the floor, as in PyTorch's CosineAnnealingLR stepped
-    once an epoch with ``T_max=epochs`` and ``eta_min=floor``.
+    has a factor above the floor, as in PyTorch's CosineAnnealingLR, stepped once an epoch.
     """
     return lambda epoch: floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 

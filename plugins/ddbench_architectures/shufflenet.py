@@ -68,7 +68,8 @@ class Unit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, first: bool) -> None:
         super().__init__()
-        hidden = outputs // 4
+        added = outputs - inputs if first else outputs
+        hidden = added // 4
         groups = 1 if inputs == STEM else GROUPS  # the stem has too few channels to divide
         self.body = nn.Sequential(
             *convolution(inputs, hidden, 1, groups=groups),
@@ -76,7 +77,7 @@ class Unit(nn.Module):
             nn.ChannelShuffle(groups),
             *convolution(hidden, hidden, 3, stride=stride, groups=hidden),
             nn.ReLU(inplace=True),
-            *convolution(hidden, outputs - inputs if first else outputs, 1, groups=GROUPS),
+            *convolution(hidden, added, 1, groups=GROUPS),
         )
         self.pool = nn.AvgPool2d(3, stride, padding=1) if first else None
 

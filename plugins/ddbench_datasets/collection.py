@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ddbench.errors import UserError
-from ddbench_datasets.decoding import Frame, decode
+from ddbench_datasets.decoding import Frame, ImageError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -82,6 +83,15 @@ def require_labels(labels: npt.NDArray[np.int64], names: tuple[str, ...], where:
         raise UserError(f"class '{names[empty[0]]}' has no image in {where}: add some, or remove the class everywhere")
 
 
+@contextmanager
+def blaming(source: Source, index: int) -> Iterator[None]:
+    """Name the image in what is said against it."""
+    try:
+        yield
+    except ImageError as error:
+        raise UserError(f"{source.where(index)} {error}") from error
+
+
 def decode_batch(source: Source, indices: Sequence[int], frame: Frame, threads: int) -> npt.NDArray[np.uint8]:
     """Read and decode images, uint8 (B, C, H, W), in the order asked.
 
@@ -94,7 +104,8 @@ def decode_batch(source: Source, indices: Sequence[int], frame: Frame, threads: 
     def fill(positions: range) -> None:
         for position in positions:
             index = indices[position]
-            pixels[position] = decode(read(index), source.where(index), frame)
+            with blaming(source, index):
+                pixels[position] = decode(read(index), frame)
 
     parts = _shares(len(indices), threads)
     if len(parts) == 1:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ddbench.errors import UserError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,7 +41,11 @@ class Frame:
     like: str | None
 
 
-def decode(data: bytes, where: str, frame: Frame) -> npt.NDArray[np.uint8]:
+class ImageError(Exception):
+    """An image cannot be used; the message goes on after the image's name."""
+
+
+def decode(data: bytes, frame: Frame) -> npt.NDArray[np.uint8]:
     """Return an image as uint8 (C, H, W).
 
     Resizing cuts out the square in the centre, its side the image's shorter side (7/8 of it for sizes from 96 up:
@@ -51,37 +53,37 @@ def decode(data: bytes, where: str, frame: Frame) -> npt.NDArray[np.uint8]:
     orientation tag ignored, as ``torchvision.datasets.ImageFolder`` does.
 
     Raises:
-        UserError: the bytes are no image, are damaged, or do not fit the frame; the message begins with ``where``.
+        ImageError: the bytes are no image, are damaged, or do not fit the frame.
     """
-    with _blaming(where), _open(data) as image:
-        _require_colours(image, where, frame)
-        _require_size(image, where, frame)
+    with _telling(), _open(data) as image:
+        _require_colours(image, frame)
+        _require_size(image, frame)
         return _pixels(image, frame)
 
 
-def square_side(data: bytes, where: str) -> int:
+def square_side(data: bytes) -> int:
     """Return the side of a square image in pixels, read from the file's header.
 
     Raises:
-        UserError: the bytes are no image, or the image is not square.
+        ImageError: the bytes are no image, or the image is not square.
     """
-    with _blaming(where), _open(data) as image:
+    with _telling(), _open(data) as image:
         width, height = image.size
     if width != height:
-        raise UserError(f"{where} is {width}x{height} pixels, not square: add size=N to resize all images to NxN")
+        raise ImageError(f"is {width}x{height} pixels, not square: add size=N to resize all images to NxN")
     return width
 
 
 @contextmanager
-def _blaming(where: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line that names the image."""
+def _telling() -> Iterator[None]:
+    """Turn whatever a decoder raises into one line."""
     try:
         yield
-    except UserError:
+    except ImageError:
         raise
     except Exception as error:
         reason = "unknown format" if "identify" in str(error) else " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{where} does not decode as an image ({reason}): replace or remove it") from error
+        raise ImageError(f"does not decode as an image ({reason}): replace or remove it") from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -91,29 +93,30 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _require_colours(image: Image.Image, where: str, frame: Frame) -> None:
+def _require_colours(image: Image.Image, frame: Frame) -> None:
     if image.mode not in _GREY | _COLOUR:
-        raise UserError(f"{where} has more than 8 bits a channel (mode {image.mode}): save it with 8")
+        raise ImageError(f"has more than 8 bits a channel (mode {image.mode}): save it with 8")
     if frame.convert or (image.mode in _GREY) == (frame.channels == 1):
         return
     if image.mode in _GREY:
-        raise UserError(f"{where} is grey where colour is asked: add channels=1, or convert=true to repeat grey thrice")
-    raise UserError(f"{where} is in colour where grey is asked: add channels=3, or convert=true to keep its luminance")
+        raise ImageError("is grey where colour is asked: add channels=1, or convert=true to repeat grey thrice")
+    raise ImageError("is in colour where grey is asked: add channels=3, or convert=true to keep its luminance")
 
 
-def _require_size(image: Image.Image, where: str, frame: Frame) -> None:
+def _require_size(image: Image.Image, frame: Frame) -> None:
     if frame.like is None or image.size == (frame.size, frame.size):
         return
     width, height = image.size
-    raise UserError(
-        f"{where} is {width}x{height} pixels, but {frame.like} is {frame.size}x{frame.size}: "
+    raise ImageError(
+        f"is {width}x{height} pixels, but {frame.like} is {frame.size}x{frame.size}: "
         "add size=N to resize all images to NxN"
     )
 
 
 def _pixels(image: Image.Image, frame: Frame) -> npt.NDArray[np.uint8]:
+    mode = "L" if frame.channels == 1 else "RGB"
     plain = image.convert("RGBA") if image.mode in {"P", "PA"} else image  # palettes may hold transparency
-    plain = plain.convert("L" if frame.channels == 1 else "RGB")
+    plain = plain if plain.mode == mode else plain.convert(mode)
     if frame.like is None:
         plain = plain.resize((frame.size, frame.size), Image.Resampling.BILINEAR, box=_centre(plain, frame.size))
     pixels = np.asarray(plain)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from ddbench.errors import UserError
 from ddbench.types import DatasetSpec
+from ddbench_datasets.collection import blaming
 from ddbench_datasets.decoding import Frame, square_side
 from ddbench_datasets.fingerprint import fingerprint
 from ddbench_datasets.statistics import statistics
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ddbench.types import Place
     from ddbench_datasets.collection import Collection
 
@@ -72,9 +72,10 @@ def frame_of(collection: Collection, options: Options) -> Frame:
     """
     if options.size is not None:
         return Frame(options.size, options.channels, options.convert, like=None)
-    where = collection.train.where(0)
-    side = square_side(collection.train.reader([0])(0), where)
-    return Frame(side, options.channels, options.convert, like=where)
+    first = collection.train.reader([0])(0)
+    with blaming(collection.train, 0):
+        side = square_side(first)
+    return Frame(side, options.channels, options.convert, like=collection.train.where(0))
 
 
 def describe(collection: Collection, options: Options, place: Place, *columns: str) -> DatasetSpec:

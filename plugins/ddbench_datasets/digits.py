@@ -86,6 +86,6 @@ def fingerprint(splits: dict[Split, tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     """Return the SHA-256 of images and labels, training split first, a byte for every pixel and label."""
     digest = hashlib.sha256()
     for split in ("train", "test"):
-        for array in splits[split]:  # type: ignore[index] # the two literals are splits
+        for array in splits[split]:
             digest.update(array.astype("uint8").tobytes())
     return digest.hexdigest()

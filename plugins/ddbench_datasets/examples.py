@@ -72,7 +72,7 @@ class KeptExamples:
     def images(self, indices: Tensor | slice) -> Tensor:
         """Return a copy of the images asked, in that order, decoding those that are asked for the first time."""
         wanted = positions(indices, len(self.labels))
-        for missing in wanted[~self._decoded[wanted]].unique().split(CHUNK):
+        for missing in torch.unique(wanted[~self._decoded[wanted]]).split(CHUNK):
             self._pixels[missing] = self._streamed.images(missing)
             self._decoded[missing] = True
         return self._pixels[wanted]

@@ -123,7 +123,7 @@ def _split_folder(root: Path, names: tuple[str, ...]) -> Path:
     found = next((root / name for name in names if (root / name).is_dir()), None)
     if found is None:
         raise UserError(
-            f"no folder '{"' or '".join(names)}' in {root}: expected train/<class>/ and test/<class>/ with images"
+            f"no folder {' or '.join(names)} in {root}: expected train/<class>/ and test/<class>/ with images"
         )
     return found
 
@@ -139,7 +139,7 @@ def _require_same(train: Path, trained: tuple[str, ...], test: Path, tested: tup
         alone = sorted(set(classes) - set(others))
         if alone:
             more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
-            raise UserError(f"no class '{"', '".join(alone[:3])}'{more} in {folder}: both splits need the same classes")
+            raise UserError(f"no class {', '.join(alone[:3])}{more} in {folder}: both splits need the same classes")
 
 
 def _files(root: Path, split: Path, classes: tuple[str, ...]) -> Files:

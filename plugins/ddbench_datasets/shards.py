@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,20 +54,23 @@ class Rows:
         Raises:
             UserError: the file is damaged, or a row has no bytes.
         """
-        rows = {index: self._row(index) for index in sorted(set(indices))}
+        rows: dict[int, bytes] = {}
+        for group, members in itertools.groupby(sorted(set(indices)), self._group):
+            chosen = list(members)
+            values = self._column(group).take([index - group.first for index in chosen])
+            if values.null_count:
+                where = self.where(chosen[values.is_null().index(value=True).as_py()])
+                raise UserError(f"column '{self.image_column}' is null in {where}: fill or remove the row")
+            rows.update(zip(chosen, values.to_pylist(), strict=True))
         return rows.__getitem__
 
-    def _row(self, index: int) -> bytes:
-        group = self._group(index)
-        if self._last is None or self._last[0] != group:
+    def _column(self, group: Group) -> Any:
+        if self._last is None or self._last[0] is not group:
             self._last = (group, _images(group, self.image_column))
-        value = self._last[1][index - group.first].as_py()
-        if value is None:
-            raise UserError(f"column '{self.image_column}' is null in {self.where(index)}: fill or remove the row")
-        return value  # type: ignore[no-any-return]
+        return self._last[1]
 
     def _group(self, index: int) -> Group:
-        return self.groups[int(np.searchsorted([group.first for group in self.groups], index, "right")) - 1]
+        return self.groups[bisect.bisect_right(self.groups, index, key=lambda group: group.first) - 1]
 
 
 def read_rows(paths: Sequence[Path], image_column: str, label_column: str) -> Rows:
@@ -134,7 +139,7 @@ def _is_bytes(kind: Any) -> bool:
 def _labels(file: Any, path: Path, column: str) -> npt.NDArray[np.int64]:
     values = file.read(columns=[column]).column(column)
     if values.null_count:
-        row = pc.index(pc.is_null(values), value=True).as_py()
+        row = values.is_null().index(value=True).as_py()
         raise UserError(f"column '{column}' is null in row {row} of {path}: fill or remove the row")
     return values.cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
 

@@ -41,7 +41,8 @@ class Standard:
         weight_decay: decoupled in ``adamw``, added to the gradient in ``sgd``.
         decay: decay ``all`` parameters (CIFAR, Tiny-ImageNet), or ``matrices``, the weights of two dimensions and
             more (ImageNet-1K).
-        schedule: of the learning rate, set once an epoch: ``cosine`` ends at 0, ``half-cosine`` (RDED) at one half.
+        schedule: of the learning rate, set once an epoch: ``cosine`` ends at 0, ``half-cosine`` (RDED) at one half;
+            ``steps`` divides by ten after each third; or ``constant``.
         warmup_epochs: epochs of linear warm-up from 1 % of the learning rate, counted among ``epochs``.
         padding: black pixels on every side before a random crop; 0 for none.
         min_scale: smallest share of the area in a random resized crop; 1 for none.

@@ -43,7 +43,8 @@ class Train:
         learning_rate: at its highest.
         momentum: of ``sgd``, without Nesterov's correction; ``adamw`` does not use it.
         weight_decay: on all parameters.
-        schedule: of the learning rate, set once an epoch: ``cosine`` ends at 0, ``half-cosine`` at one half.
+        schedule: of the learning rate, set once an epoch: ``cosine`` ends at 0, ``half-cosine`` at one half;
+            ``steps`` divides by ten after each third; or ``constant``.
         warmup_epochs: epochs of linear warm-up from 1 % of the learning rate, counted among ``epochs``.
         padding: black pixels on every side before a random crop; 0 for none.
         min_scale: smallest share of the area in a random resized crop; 1 for none.

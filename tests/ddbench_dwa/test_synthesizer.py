@@ -33,7 +33,7 @@ def climbs(monkeypatch: pytest.MonkeyPatch, teacher: nn.Module) -> list[tuple[fl
 
     def distance(model: nn.Module) -> float:
         pairs = zip(model.parameters(), teacher.parameters(), strict=True)
-        return float(sum((here - there).square().sum() for here, there in pairs)) ** 0.5
+        return float(sum((here - there).detach().square().sum() for here, there in pairs)) ** 0.5
 
     def noting(model: nn.Module, *batch: Tensor, **settings: Any) -> None:
         before = distance(model)

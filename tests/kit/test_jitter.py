@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ddbench.kit.jitter import Jitter
 
-SIZE = 16
+SIZE = 64
 
 
 def ramps(count: int = 2) -> Tensor:
@@ -17,7 +17,7 @@ def ramps(count: int = 2) -> Tensor:
 
 def shifts(jitter: Jitter, iterations: int) -> set[tuple[int, int]]:
     marked = torch.zeros(1, 1, SIZE, SIZE)
-    marked[0, 0, 8, 8] = 1
+    marked[0, 0, 8, 8] = 1  # far enough from every edge
     found = [jitter(marked, 0, iteration).argmax().item() for iteration in range(iterations)]
     return {(int(place) // SIZE - 8, int(place) % SIZE - 8) for place in found}
 
