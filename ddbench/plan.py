@@ -44,10 +44,10 @@ class Plan:
     trials: tuple[PlannedTrial, ...]
     stages: Mapping[str, Stage]
 
-    def needed(self, present: Callable[[Stage], bool]) -> set[str]:
-        """Return the keys to compute: absent evaluations, and of what they read whatever is absent too."""
+    def needed(self, present: Callable[[Stage], bool], wanted: Iterable[str] = ()) -> set[str]:
+        """Return the keys to compute: absent evaluations and ``wanted``, and of what they read what is absent too."""
         needed: set[str] = set()
-        waiting = [trial.evaluate for trial in self.trials]
+        waiting = [*wanted, *(trial.evaluate for trial in self.trials)]
         while waiting:
             stage = self.stages[waiting.pop()]
             if stage.key in needed or present(stage):

@@ -71,12 +71,12 @@ class Architecture(Component, Protocol):
 
 
 class Teacher(Component, Protocol):
-    """A network trained on the real data.
+    """A network trained on the real data."""
 
-    The field ``architecture`` names what ``task.build()`` gives.
-    """
-
-    architecture: str
+    @property
+    def architecture(self) -> str:
+        """What ``task.build()`` gives; a field."""
+        ...
 
     def squeeze(self, task: SqueezeTask) -> nn.Module:
         """Return the trained network; the harness scores it on the test split before anyone uses it."""

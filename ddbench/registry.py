@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import importlib.util
 import json
 import tomllib
 from dataclasses import dataclass
@@ -141,9 +142,11 @@ class Registry:
         entry = self.entry(kind, spec.name)
         target = entry.load()
         base = self._family_name(entry, spec) | recipes(entry).get(recipe, {})
-        default = _make(entry, target, base, entry.name)
         component = _make(entry, target, base | spec.mapping(), str(spec))
-        return self._resolved(entry, spec.name, component, default)
+        required = {key: value for key, value in spec.mapping().items() if key in _required(target)}
+        default = parameters(_make(entry, target, base | required, entry.name))
+        optional = {key: value for key, value in default.items() if key not in required}
+        return self._resolved(entry, spec.name, component, optional)
 
     def create(self, kind: Kind, full: Spec) -> Any:
         """Make a component again from a spec in which every parameter is written out."""
@@ -161,11 +164,11 @@ class Registry:
         return {"name": spec.name.removeprefix(entry.name[:-1])} if entry.family else {}
 
     @staticmethod
-    def _resolved(entry: Entry, name: str, component: Any, default: Any) -> Resolved:
-        values, defaults = parameters(component), parameters(default)
+    def _resolved(entry: Entry, name: str, component: Any, defaults: Mapping[str, Any]) -> Resolved:
+        values = parameters(component)
         if entry.family:
             values.pop("name")
-        written = {key: value for key, value in values.items() if value != defaults[key]}
+        written = {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
         own = component.identity() if hasattr(component, "identity") else values
         identity = {"name": name, "version": type(component).version, **own}
         return Resolved(entry, component, Spec.of(name, written), Spec.of(name, values), identity)
@@ -175,15 +178,33 @@ def _family(name: str) -> str:
     return f"{name.partition('/')[0]}/*"
 
 
+def _required(target: type) -> set[str]:
+    missing = dataclasses.MISSING
+    return {
+        field.name
+        for field in dataclasses.fields(target)
+        if field.default is missing and field.default_factory is missing
+    }
+
+
 def parameters(component: Any) -> dict[str, Any]:
     """Return a component's fields and their values."""
     return {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+
+
+def _required(target: type) -> set[str]:
+    """Return the names of fields without a default."""
+    missing = dataclasses.MISSING
+    return {field.name for field in dataclasses.fields(target) if field.default is field.default_factory is missing}
 
 
 @functools.cache
 def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
     """Return an entry's recipes by name: the tables named after it in ``recipes/*.toml`` of its package."""
     package = entry.module.partition(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        return {}  # a plugin of a single module
     folder = resources.files(package) / "recipes"
     if not folder.is_dir():
         return {}

@@ -101,7 +101,7 @@ class _Run:
         stages = self.plan.stages
         store = Store(self.settings.store)
         corrupt = self._read_store(store)
-        needed = self.plan.needed(lambda stage: stage.key in self.metas) | corrupt
+        needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
         frontier = StageFrontier(stages, needed)
         for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
             self._hold_to_floor(key, frontier)

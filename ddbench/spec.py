@@ -49,7 +49,10 @@ class Spec:
             return cls(name)
         if not rest.endswith("]"):
             raise UserError(f"cannot read '{text}': the bracket after '{name}' is not closed")
-        return cls.of(name, dict(_parameter(part, text) for part in _split(rest[:-1], text)))
+        written = [_parameter(part, text) for part in _split(rest[:-1], text)]
+        if len(dict(written)) < len(written):
+            raise UserError(f"cannot read '{text}': a parameter is written twice")
+        return cls.of(name, dict(written))
 
     @classmethod
     def parse_list(cls, text: str) -> tuple[Spec, ...]:

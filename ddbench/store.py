@@ -51,10 +51,10 @@ class Artifact:
         """
         try:
             document = json.loads((self.folder / META).read_bytes())
-            checksum = document.pop("checksum")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+            checksum, found = document.pop("checksum"), digest(document)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise CorruptArtifactError(f"{self.folder / META} cannot be read: {error}") from error
-        if digest(document) != checksum:
+        if found != checksum:
             raise CorruptArtifactError(f"{self.folder / META} does not match its checksum")
         return document  # type: ignore[no-any-return]
 
@@ -144,6 +144,7 @@ class Store:
         _sync(path)
         place = self.artifact(kind, key).folder
         place.parent.mkdir(parents=True, exist_ok=True)
+        self.remove(kind, key)  # what lies there without a meta is no artifact, and in the way
         draft.folder.rename(place)
         _sync(place.parent)
         return document  # type: ignore[no-any-return]

@@ -77,6 +77,7 @@ def _estimate(stage: Stage) -> int | None:
 def _print(planned: Plan, rows: list[dict[str, Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -85,7 +86,7 @@ def _print(planned: Plan, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         style = "green" if row["status"] == "reused" else "yellow"
         amount = "-" if row["bytes"] is None else f"{row['bytes']:,}"
-        table.add_row(row["kind"], row["label"], f"[{style}]{row['status']}[/]", row["key"][:12], amount)
+        table.add_row(row["kind"], escape(row["label"]), f"[{style}]{row['status']}[/]", row["key"][:12], amount)
     console = Console()
     console.print(table)
     missing = sum(row["status"] == "missing" for row in rows)

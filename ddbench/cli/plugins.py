@@ -22,11 +22,12 @@ def plugins(as_json: bool) -> int:
         return 0
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("plugin", "distribution", "hooks", box=SIMPLE_HEAD, pad_edge=False)
     for plugin in found:
-        state = f"[red]failed[/]: {plugin.error}" if plugin.error else ", ".join(plugin.hooks)
+        state = f"[red]failed[/]: {escape(plugin.error)}" if plugin.error else ", ".join(plugin.hooks)
         table.add_row(plugin.name, f"{plugin.distribution} {plugin.version}", state)
     Console().print(table)
     return 0

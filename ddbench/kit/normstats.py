@@ -9,6 +9,7 @@ code; DWA, arXiv 2409.17612, Eq. 3).
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -36,19 +37,21 @@ class NormStatistics:
     """Collects the distances of each forward pass; ``matching`` makes one."""
 
     def __init__(self) -> None:
-        self._layers: list[tuple[float, Tensor, Tensor]] = []
+        self._means: list[Tensor] = []
+        self._variances: list[Tensor] = []
 
     def watch(self, layer: Any, inputs: tuple[Tensor, ...], *, weight: float) -> None:
-        """Note the distances of one layer's input, (B, C) or (B, C, ...)."""
+        """Note the distances of one layer's input, (B, C) or (B, C, ...), times a weight."""
         mean, variance = channel_distances(inputs[0], layer.running_mean, layer.running_var)
-        self._layers.append((weight, mean, variance))
+        self._means.append(weight * mean)
+        self._variances.append(weight * variance)
 
     def collect(self) -> Distances:
         """Return the distances of the forward passes since the last call, with their gradients, and forget them."""
-        weights, means, variances = zip(*self._layers, strict=True)
-        self._layers.clear()
-        layer_weights = means[0].new_tensor(weights)
-        return Distances(torch.stack(means) @ layer_weights, torch.stack(variances) @ layer_weights)
+        distances = Distances(torch.stack(self._means).sum(), torch.stack(self._variances).sum())
+        self._means.clear()
+        self._variances.clear()
+        return distances
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def matching(model: nn.Module, first_weight: float = FIRST_WEIGHT) -> Iterator[N
         raise UserError("the teacher has no batch-norm statistics to match: choose an architecture with batch norm")
     statistics = NormStatistics()
     handles = [
-        layer.register_forward_pre_hook(_watcher(statistics, first_weight if position == 0 else 1.0))
+        layer.register_forward_pre_hook(partial(statistics.watch, weight=first_weight if position == 0 else 1.0))
         for position, layer in enumerate(layers)
     ]
     try:
@@ -93,10 +96,6 @@ def _has_statistics(layer: nn.Module) -> bool:
     return isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.running_mean is not None
 
 
-def _watcher(statistics: NormStatistics, weight: float) -> Any:
-    return lambda layer, inputs: statistics.watch(layer, inputs, weight=weight)
-
-
 class _ChannelDistances(torch.autograd.Function):
     """Both distances with their gradient in closed form: one pass over the features forwards, one backwards.
 
@@ -109,23 +108,24 @@ class _ChannelDistances(torch.autograd.Function):
         mean, variance = _moments(features)
         mean_gap, variance_gap = mean - running_mean, variance - running_variance
         mean_distance, variance_distance = mean_gap.norm(), variance_gap.norm()
-        ctx.save_for_backward(features, mean, mean_gap, variance_gap, mean_distance, variance_distance)
+        directions = _direction(mean_gap, mean_distance), _direction(variance_gap, variance_distance)
+        ctx.save_for_backward(features, mean, *directions)
         return mean_distance, variance_distance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        features, mean, mean_gap, variance_gap, *distances = ctx.saved_tensors
-        values = features.numel() / features.shape[1]
-        # A distance of 0 has no direction; its gaps are 0 too, and so is the gradient that comes out.
-        to_mean, to_variance = (
-            gradient / (values * distance.clamp_min(torch.finfo(distance.dtype).tiny))
-            for gradient, distance in zip(gradients, distances, strict=True)
-        )
-        scale = 2 * to_variance * variance_gap
-        shift = to_mean * mean_gap - scale * mean
+        features, mean, mean_direction, variance_direction = ctx.saved_tensors
+        mean_slope, variance_slope = (gradient * (features.shape[1] / features.numel()) for gradient in gradients)
+        scale = 2 * variance_slope * variance_direction
+        shift = mean_slope * mean_direction - scale * mean
         shape = (1, -1) + (1,) * (features.dim() - 2)
         scale, shift = (vector.to(features.dtype).view(shape) for vector in (scale, shift))
         return torch.addcmul(shift, features, scale), None, None
+
+
+def _direction(gap: Tensor, length: Tensor) -> Tensor:
+    """Return a gap's unit vector, or zeros where there is no gap."""
+    return gap / length.clamp_min(torch.finfo(length.dtype).tiny)
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,10 +134,17 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
         return torch.batch_norm_update_stats(features, None, None, 0.0)
     if features.dtype in (torch.bfloat16, torch.float16):
         features = features.float()
-    rows = max(1, _PIECE * features.shape[0] * features.shape[1] // features.numel())
-    pieces = torch.split(features, rows)
-    shares = features.new_tensor([len(piece) / len(features) for piece in pieces])
+    rows = max(1, _PIECE * len(features) * features.shape[1] // features.numel())
+    if rows >= len(features):
+        return torch.batch_norm_update_stats(features, None, None, 0.0)
+    return _pooled_moments(torch.split(features, rows))
+
+
+def _pooled_moments(pieces: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance of all pieces from those of each: within pieces plus between them."""
     moments = [torch.batch_norm_update_stats(piece, None, None, 0.0) for piece in pieces]
     means, variances = (torch.stack(parts) for parts in zip(*moments, strict=True))
+    sizes = means.new_tensor([len(piece) for piece in pieces])
+    shares = sizes / sizes.sum()
     mean = shares @ means
     return mean, shares @ (variances + (means - mean).square())

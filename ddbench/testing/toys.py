@@ -209,7 +209,7 @@ class ToySynth:
     """Real images under a little noise, index by index (made up here).
 
     Attributes:
-        noise: standard deviation, in levels of 255.
+        noise: standard deviation, in levels of 255; the teacher's weights add to it by their own deviation.
         fail_at: an index that raises, to see what a failure does; -1 for none.
     """
 
@@ -222,10 +222,12 @@ class ToySynth:
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
         """Yield one image of every class for each index."""
+        noise = self.noise * (1 + next(task.teacher().parameters()).std().item())
         for index in task.indices:
             if index == self.fail_at:
                 raise RuntimeError(f"told to fail at index {index}")
-            yield _noisy(task, index, self.noise)
+            yield _noisy(task, index, noise)
+            task.compute.progress(1, 1)
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,7 @@ class ToyJoint:
         """Yield one image of every class for each index."""
         for index in task.indices:
             yield _noisy(task, index, float(task.state["brightness"]) / 50)
+            task.compute.progress(index + 1, len(task.indices))
 
 
 def _noisy(task: SynthesisTask, index: int, noise: float) -> Batch:

@@ -123,7 +123,7 @@ def _open(reader: Any, data: DatasetSpec, split: Split, place: Place) -> Example
         _download(reader, data, place)
     try:
         read = reader(place.root, train=split == "train")
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         folder = place.root / reader.base_folder
         raise UserError(
             f"{data.name} is missing or damaged in {folder}: replace it, or add --download to fetch it"
@@ -134,8 +134,8 @@ def _open(reader: Any, data: DatasetSpec, split: Split, place: Place) -> Example
 
 def _download(reader: Any, data: DatasetSpec, place: Place) -> None:
     """Fetch the archive unless the files are there, one process at a time, saying so on stderr only."""
-    place.root.mkdir(parents=True, exist_ok=True)
     try:
+        place.root.mkdir(parents=True, exist_ok=True)
         with FileLock(place.root / f".{data.name}.lock"), contextlib.redirect_stdout(sys.stderr):
             reader(place.root, download=True)
     except (OSError, RuntimeError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,46 +15,28 @@ from ddbench_datasets.fingerprint import fingerprint
 from ddbench_datasets.statistics import statistics
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ddbench.types import Place
     from ddbench_datasets.collection import Collection
+    from ddbench_datasets.folder import Folder
+    from ddbench_datasets.parquet import Parquet
 
 TEST_NAMES = ("test", "val", "validation")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
-class Options(Protocol):
-    """The fields that ``folder`` and ``parquet`` have in common."""
-
-    @property
-    def path(self) -> str: ...  # noqa: D102 - documented where the user reads it, on the components
-    @property
-    def name(self) -> str | None: ...  # noqa: D102 - likewise
-    @property
-    def recipe(self) -> str | None: ...  # noqa: D102 - likewise
-    @property
-    def test(self) -> str | None: ...  # noqa: D102 - likewise
-    @property
-    def size(self) -> int | None: ...  # noqa: D102 - likewise
-    @property
-    def channels(self) -> int: ...  # noqa: D102 - likewise
-    @property
-    def convert(self) -> bool: ...  # noqa: D102 - likewise
-    @property
-    def mean(self) -> tuple[float, ...] | None: ...  # noqa: D102 - likewise
-    @property
-    def std(self) -> tuple[float, ...] | None: ...  # noqa: D102 - likewise
-
-
-def require_sound(options: Options) -> None:
+def require_sound(options: Folder | Parquet) -> None:
     """Check fields against one another.
 
     Raises:
         ValueError: they contradict each other, or a name cannot be one.
     """
-    for field in ("path", "name", "recipe", "test"):
+    for field in ("path", "recipe", "test"):
         if getattr(options, field) == "":
             raise ValueError(f"{field} must not be empty")
-    if options.name is not None and (not options.name.isprintable() or set(options.name) & set("/\\")):
-        raise ValueError("name must be printable and hold no slash")
+    if options.name is not None and not _NAME.fullmatch(options.name):
+        raise ValueError("name must be made of the letters a-z, digits and _ . + -")
     if options.test == "train":
         raise ValueError("test must be another split than train")
     if (options.mean is None) != (options.std is None):
@@ -64,7 +47,7 @@ def require_sound(options: Options) -> None:
             raise ValueError(f"{field} must have {options.channels} value(s), one per channel")
 
 
-def frame_of(collection: Collection, options: Options) -> Frame:
+def frame_of(collection: Collection, options: Folder | Parquet) -> Frame:
     """Tell what every image becomes; without a size asked, the first training image sets it.
 
     Raises:
@@ -78,7 +61,7 @@ def frame_of(collection: Collection, options: Options) -> Frame:
     return Frame(side, options.channels, options.convert, like=collection.train.where(0))
 
 
-def describe(collection: Collection, options: Options, place: Place, *columns: str) -> DatasetSpec:
+def describe(collection: Collection, options: Folder | Parquet, place: Place, *columns: str) -> DatasetSpec:
     """Read, decode and measure what is there, unless the cache knows these files already.
 
     ``columns`` are those chosen of the files, if they have more than one can use.
@@ -95,7 +78,7 @@ def describe(collection: Collection, options: Options, place: Place, *columns: s
         raise UserError(
             f"all training pixels in {collection.root} are alike in channel {std.index(0)}: give mean= and std="
         )
-    name = options.name or collection.root.resolve().name
+    name = options.name or _default_name(collection.root)
     labels = {"train": collection.train.labels, "test": collection.test.labels}
     return DatasetSpec(
         name=name,
@@ -110,3 +93,11 @@ def describe(collection: Collection, options: Options, place: Place, *columns: s
         fingerprint=digest,
         class_names=collection.class_names,
     )
+
+
+def _default_name(root: Path) -> str:
+    """Return the folder's name as tables and specs can hold it: ``my pets`` is called ``my-pets``."""
+    name = re.sub(r"[^A-Za-z0-9_.+]+", "-", root.resolve().name).strip("-.+")
+    if not name:
+        raise UserError(f"the name of {root.resolve()} has no letter a-z or digit to call the data set by: add name=")
+    return name

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
 from ddbench_datasets.records import recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FORMAT = 1  # raised when decoding or resizing changes its pixels: every fingerprint moves
@@ -41,15 +42,10 @@ def _is_digest(record: Any) -> bool:
 def _listing(root: Path, files: tuple[str, ...]) -> list[Any]:
     listing: list[Any] = [str(root.resolve())]
     for name in files:
-        status = _readable(root / name).stat()
+        with _reading(root / name):
+            status = (root / name).stat()
         listing.append([name, status.st_size, status.st_mtime_ns])
     return listing
-
-
-def _readable(path: Path) -> Path:
-    if not os.access(path, os.R_OK):
-        raise UserError(f"cannot read {path}: correct its permissions, or remove it")
-    return path
 
 
 def _content(root: Path, files: tuple[str, ...]) -> str:
@@ -59,6 +55,14 @@ def _content(root: Path, files: tuple[str, ...]) -> str:
 
 
 def _file_digest(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
+    with _reading(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): mend or remove it") from error

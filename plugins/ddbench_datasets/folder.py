@@ -35,7 +35,7 @@ class Folder:
 
     Attributes:
         path: the folder; relative to the root of data sets, else to the working directory.
-        name: what tables call the data set; default: the folder's own name.
+        name: what tables call the data set; default: the folder's own name, other signs than a-z 0-9 _ . + made -.
         recipe: whose hyper-parameters components fall back on; default: the name.
         test: which folder is the test split; default: the first of test, val, validation that is there.
         size: height and width in pixels. The square in the centre, its side the image's shorter side (7/8 of it

@@ -30,7 +30,7 @@ class Parquet:
 
     Attributes:
         path: the folder; relative to the root of data sets, else to the working directory.
-        name: what tables call the data set; default: the folder's own name.
+        name: what tables call the data set; default: the folder's own name, other signs than a-z 0-9 _ . + made -.
         recipe: whose hyper-parameters components fall back on; default: the name.
         test: which files are the test split; default: the first of test, val, validation that is there.
         image_column: the column of encoded images.

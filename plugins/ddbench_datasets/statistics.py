@@ -49,7 +49,9 @@ def _rounded(value: float) -> float:
 
 def _valid(record: Any, frame: Frame) -> bool:
     lists = [record.get(name) for name in ("mean", "std")] if isinstance(record, dict) else [None]
-    return all(isinstance(values, list) and len(values) == frame.channels for values in lists)
+    return all(
+        isinstance(values, list) and [type(value) for value in values] == [float] * frame.channels for values in lists
+    )
 
 
 def _measure(collection: Collection, frame: Frame) -> dict[str, list[float]]:

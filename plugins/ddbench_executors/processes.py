@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ class _Pool:
         while self._waiting and (worker := self._idle()):
             worker.stage = self._waiting.pop(0)
             self._attempts[worker.stage.key] = self._attempts.get(worker.stage.key, 0) + 1
-            worker.connection.send(worker.stage)
+            with contextlib.suppress(BrokenPipeError):  # it died while idle: wait() finds out and buries it
+                worker.connection.send(worker.stage)
 
     def _idle(self) -> _Worker | None:
         free = next((worker for worker in self._workers if worker.stage is None), None)

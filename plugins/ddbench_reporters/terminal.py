@@ -35,14 +35,15 @@ class Terminal:
 
 def _draw(table: Table, console: Console) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table as Grid
 
-    grid = Grid(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(table.header):
         number = place >= len(table.header) - table.numeric
-        grid.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+        grid.add_column(escape(name), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in table.rows:
-        grid.add_row(*row)
+        grid.add_row(*map(escape, row))
     console.print(grid)
     for note in table.notes:
         console.print(note, style="dim", highlight=False, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ddbench.kit import device
 from ddbench_teachers import weights
 
 if TYPE_CHECKING:
@@ -50,4 +51,4 @@ class Checkpoint:
         weights.match(state, model, f"checkpoint '{self.path}'", self.architecture)
         model.load_state_dict(state, strict=False)  # what match lets pass as missing: counters nothing reads
         task.compute.progress(1, 1)
-        return model
+        return device.place(model, task.compute.device).eval()

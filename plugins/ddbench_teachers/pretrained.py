@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ddbench.kit import device
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -29,6 +31,6 @@ class Pretrained:
 
     def squeeze(self, task: SqueezeTask) -> nn.Module:
         """Return the network as it was built: its weights are published ones."""
-        model = task.build()
+        model = device.place(task.build(), task.compute.device).eval()
         task.compute.progress(1, 1)
         return model

@@ -49,7 +49,7 @@ class Train:
         padding: black pixels on every side before a random crop; 0 for none.
         min_scale: smallest share of the area in a random resized crop; 1 for none.
         flip: mirror every second image.
-        seed: of the weights, the order and the crops.
+        seed: of the weights, the order and the crops; the harness derives ``compute.seed`` from it.
     """
 
     version: ClassVar[int] = 1
@@ -85,12 +85,12 @@ class Train:
             train.score, examples=reading.resident(task.test, data, compute.device), data=data, compute=compute
         )
         train.fit(model, self._course(model, task), test, compute)
-        return model
+        return model.eval()
 
     def _course(self, model: nn.Module, task: SqueezeTask) -> train.Course:
         images = reading.images(task.train, task.data, task.compute.device)
         labels = task.train.labels.to(task.compute.device)
-        seed = rng.derive(task.compute.seed, "views", self.seed)
+        seed = rng.derive(task.compute.seed, "views")
 
         def loss(logits: Tensor, batch: Views) -> Tensor:
             return F.cross_entropy(logits.float(), labels[batch.indices])

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from ddbench_baselines.real import Random
 
 from ddbench.errors import UserError
 from ddbench.types import CheckTask
+from ddbench_baselines.real import Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from ddbench_dwa.ascent import climb
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ddbench_dwa.ascent import climb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +60,7 @@ def test_every_step_is_a_kth_of_rho_long_and_the_whole_way_at_most_rho(
 
 def test_the_loss_on_the_batch_rises_with_every_step(teacher: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
     losses = [loss_of(model, *batch) for model in (teacher, *climbed(teacher, batch, 5))]
-    assert all(earlier < later for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(earlier < later for earlier, later in itertools.pairwise(losses))
 
 
 def test_all_parameters_move_and_running_statistics_do_not(teacher: nn.Module, batch: tuple[Tensor, Tensor]) -> None:

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from ddbench_dwa import ascent, synthesizer
-from ddbench_dwa.synthesizer import DWA
 
 from ddbench.errors import UserError
 from ddbench.types import CheckTask
+from ddbench_dwa import ascent, synthesizer
+from ddbench_dwa.synthesizer import DWA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def climbs(monkeypatch: pytest.MonkeyPatch, teacher: nn.Module) -> list[tuple[fl
 
     def distance(model: nn.Module) -> float:
         pairs = zip(model.parameters(), teacher.parameters(), strict=True)
-        return float(sum((here - there).detach().square().sum() for here, there in pairs)) ** 0.5
+        return math.sqrt(sum(float((here - there).detach().square().sum()) for here, there in pairs))
 
     def noting(model: nn.Module, *batch: Tensor, **settings: Any) -> None:
         before = distance(model)
@@ -118,7 +119,7 @@ def test_the_same_seeds_give_the_same_bits_and_either_seed_matters(make_task: Ca
     ],
 )
 def test_every_parameter_changes_the_images(make_task: Callable[..., SynthesisTask], change: dict[str, Any]) -> None:
-    plain = DWA(**{"iterations": 4, "steps": 3, "rho": 0.5, "jitter": 2})
+    plain = DWA(iterations=4, steps=3, rho=0.5, jitter=2)
     assert not torch.equal(
         images_of(plain, make_task(0)), images_of(dataclasses.replace(plain, **change), make_task(0))
     )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
 from ddbench_random_perturbation import directions
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ def drawn(model: nn.Module, seed: int) -> list[Tensor]:
 
 
 def length(parts: list[Tensor]) -> float:
-    return float(sum(part.double().square().sum() for part in parts)) ** 0.5
+    return math.sqrt(sum(float(part.double().square().sum()) for part in parts))
 
 
 def test_a_direction_covers_every_parameter_with_independent_standard_normal_numbers(teacher: nn.Module) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from ddbench_dwa.synthesizer import DWA
-from ddbench_random_perturbation.synthesizer import RandomPerturbation
 
 from ddbench.errors import UserError
 from ddbench.types import CheckTask
+from ddbench_dwa.synthesizer import DWA
+from ddbench_random_perturbation.synthesizer import RandomPerturbation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +57,7 @@ def test_class_chunks_of_an_index_share_one_perturbation_that_does_not_add_up(
 def test_a_gaussian_perturbation_has_the_deviation_asked(
     make_task: Callable[..., SynthesisTask], teacher: nn.Module
 ) -> None:
-    (change,) = perturbations(
-        dataclasses.replace(QUICK, perturbation="gaussian", sigma=0.02), make_task(0), teacher
-    )
+    (change,) = perturbations(dataclasses.replace(QUICK, perturbation="gaussian", sigma=0.02), make_task(0), teacher)
     assert float(change.std()) == pytest.approx(0.02, rel=0.1)
     assert abs(float(change.mean())) < 0.003
 

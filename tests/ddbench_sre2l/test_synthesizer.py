@@ -4,9 +4,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
-from ddbench_sre2l.synthesizer import SRe2L, noise
 
 from ddbench.kit import inversion
+from ddbench_sre2l.synthesizer import SRe2L, noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,6 +16,8 @@ from ddbench.types import Compute, DatasetSpec, SynthesisTask
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ddbench.types import Precision
+
 DATA = DatasetSpec("toy", "toy", 5, 8, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), {}, (1,) * 5, "00", tuple("abcde"))
 SETTINGS = inversion.Inversion(iterations=9, learning_rate=0.2, lambda_mean=0.3, lambda_var=0.7)
 
@@ -33,9 +35,10 @@ def start() -> Tensor:
     return torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(2)) * 0.5
 
 
-def part(progress: Callable[..., None] = lambda *_, **__: None, seed: int = 0, **compute: Any) -> inversion.Part:
-    values = {"device": torch.device("cpu"), "precision": "float32", "seed": seed, "progress": progress} | compute
-    return inversion.Part(0, torch.arange(5), Compute(**values))
+def part(
+    progress: Callable[..., None] = lambda *_, **__: None, seed: int = 0, precision: Precision = "float32"
+) -> inversion.Part:
+    return inversion.Part(0, torch.arange(5), Compute(torch.device("cpu"), precision, seed, progress))
 
 
 def losses_of(model: nn.Module, start: Tensor, settings: inversion.Inversion, **more: Any) -> list[float]:
@@ -86,7 +89,7 @@ def test_norm_distances_can_be_taken_from_another_network(model: nn.Module, star
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.get_parameter("0.weight").mul_(1.5)
-    losses, pixels = reference(model, other, start)
+    losses, _ = reference(model, other, start)
     assert losses_of(model, start, SETTINGS, norm_model=other) == pytest.approx(losses, rel=1e-4)
     assert losses != pytest.approx(losses_of(model, start, SETTINGS), rel=1e-2)
 
@@ -146,7 +149,7 @@ def test_settings_are_read_from_fields_of_the_same_names_unless_given() -> None:
 
 def task(*indices: int, progress: Callable[..., None] = lambda *_, **__: None) -> SynthesisTask:
     compute = Compute(torch.device("cpu"), "float32", 3, progress)
-    return SynthesisTask(DATA, None, lambda: nn.Identity(), {}, indices, 0, compute)  # type: ignore[arg-type] # nothing reads the pictures
+    return SynthesisTask(DATA, None, nn.Identity, {}, indices, 0, compute)  # type: ignore[arg-type] # nothing reads the pictures
 
 
 def test_parts_hold_consecutive_classes_once_per_index() -> None:

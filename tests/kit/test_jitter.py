@@ -23,7 +23,7 @@ def shifts(jitter: Jitter, iterations: int) -> set[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(("two_sided", "lowest"), [(False, 0), (True, -2)])
-def test_shifts_take_every_value_of_their_range_ends_included(two_sided: bool, lowest: int) -> None:  # noqa: FBT001 - a parameter of the test
+def test_shifts_take_every_value_of_their_range_ends_included(two_sided: bool, lowest: int) -> None:
     steps = range(lowest, 3)
     assert shifts(Jitter(2, two_sided), 400) == {(down, right) for down in steps for right in steps}
 

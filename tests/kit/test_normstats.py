@@ -38,7 +38,7 @@ def two_layers() -> nn.Sequential:
 
 
 def distance(features: Tensor, layer: nn.Module) -> tuple[float, float]:
-    return by_hand(features.detach().numpy(), layer.running_mean.numpy(), layer.running_var.numpy())  # type: ignore[operator, union-attr] # tensors
+    return by_hand(features.detach().numpy(), layer.running_mean.numpy(), layer.running_var.numpy())  # type: ignore[operator] # tensors
 
 
 def test_distances_are_unsquared_norms_of_each_layers_input_and_the_first_layer_counts_ten_times() -> None:

@@ -1,0 +1,175 @@
+"""Prints how fast ddbench is beside plain loops written as the papers' scripts do it: ratios, in one run.
+
+Both sides of a ratio run in turn, several times; the medians are compared. Absolute figures are this machine's.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import torch
+from plain_recover import plain_recover_iterations
+from plain_student import BATCH_SIZE, MIXUP, PADDING, plain_student_epochs
+
+from ddbench.kit import inversion, losses, optim, pixels, rng, schedule, train, views
+from ddbench.meter import metered
+from ddbench.registry import registry
+from ddbench.spec import Spec
+from ddbench.stages import Context, work
+from ddbench.testing import toys
+from ddbench.types import Compute, DatasetSpec, Place, Precision, Stage
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Median seconds per unit and the highest peak memory in bytes."""
+
+    seconds: float
+    peak: int
+
+
+def no_progress(_done: int, _total: int, **_numbers: float) -> None:
+    """Tell nobody."""
+
+
+def alternate(device: torch.device, repeats: int, *blocks: Callable[[], object]) -> list[Figure]:
+    """Run blocks in turn, one round unmeasured, and return a figure for each."""
+    seconds: list[list[float]] = [[] for _ in blocks]
+    peaks = [0] * len(blocks)
+    for turn in range(repeats + 1):
+        for place, block in enumerate(blocks):
+            with metered(device) as cost:
+                block()
+                spent = cost()
+            if turn:
+                seconds[place].append(spent.seconds)
+                peaks[place] = max(peaks[place], spent.peak_memory_bytes)
+    return [Figure(statistics.median(each), peak) for each, peak in zip(seconds, peaks, strict=True)]
+
+
+def described(image_size: int, channels: int, classes: int) -> DatasetSpec:
+    """Describe made-up data of a size."""
+    return toys.ToyDataset(classes, image_size, channels).spec(Place(Path(), Path()))
+
+
+def network(name: str, data: DatasetSpec) -> torch.nn.Module:
+    """Build a network with the same random weights each time."""
+    with rng.seeded(0, "weights"):
+        return registry().resolve("architecture", Spec(name)).component.build(data)  # type: ignore[no-any-return]
+
+
+def recover(compute: Compute, repeats: int, iterations: int) -> list[Figure]:
+    """ResNet-18 with the CIFAR stem, 32x32, a batch of 100: SRe2L's iteration."""
+    data = described(32, 3, 100)
+    start = torch.randn(100, 3, 32, 32, generator=rng.generator(0))
+    labels = torch.arange(100)
+    plain_model = network("resnet18", data).to(compute.device)
+    model = network("resnet18", data)
+    settings = inversion.Inversion(iterations, 0.25, 0.01, 0.01, jitter=4)
+    part = inversion.Part(0, labels, compute)
+
+    def plain() -> None:
+        plain_recover_iterations(plain_model, start.to(compute.device), labels.to(compute.device), iterations)
+
+    def ours() -> None:
+        inversion.invert(model, start, part, data, settings)
+
+    figures = alternate(compute.device, repeats, plain, ours)
+    return [Figure(figure.seconds / iterations, figure.peak) for figure in figures]
+
+
+def student(compute: Compute, repeats: int, epochs: int) -> list[Figure]:
+    """ConvNet-128 on 100 grey images of 8x8: padded crop, mixup, AdamW."""
+    data = described(8, 1, 10)
+    images = torch.randint(0, 256, (100, 1, 8, 8), generator=rng.generator(0)).to(torch.uint8)
+    labels = torch.arange(10).repeat(10)
+    hot = torch.nn.functional.one_hot(labels, 10).float().to(compute.device)
+    augmentation = views.Augmentation(padding=PADDING, mixup=MIXUP)
+    plain_model = network("convnet", data)  # the plain loop stays on the CPU's DataLoader and the CPU's network
+    model = network("convnet", data).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed = images.to(compute.device)
+
+    def loss(logits: torch.Tensor, batch: train.Views) -> torch.Tensor:
+        share = batch.weights[:, None]
+        return losses.soft_label_kl(logits, share * hot[batch.indices] + (1 - share) * hot[batch.partners], 1.0)
+
+    def course() -> train.Course:
+        return train.Course(
+            epochs=epochs,
+            batches=len(images) // BATCH_SIZE,
+            views=partial(views.views, placed, data, augmentation, BATCH_SIZE, 0),
+            loss=loss,
+            optimizer=optim.optimizer(model, "adamw", 1e-3, 0.0, 0.01),
+            schedule=schedule.cosine(epochs),
+            test_every=epochs,
+        )
+
+    def ours() -> None:
+        train.fit(model, course(), lambda _: train.Score(0.0, 0.0, 0.0), compute)
+
+    figures = alternate(compute.device, repeats, lambda: plain_student_epochs(plain_model, images, labels, epochs), ours)
+    return [Figure(figure.seconds / epochs, figure.peak) for figure in figures]
+
+
+def preprocessing(compute: Compute) -> torch.Tensor:
+    """Touch the device once, so that its start is in nobody's figure."""
+    data = described(8, 1, 10)
+    return pixels.normalise(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), data).to(compute.device)
+
+
+def overhead(stages: int) -> float:
+    """Seconds the harness adds to a stage: key, lock, checksums, files, events, around images made in no time."""
+    registry()._collect("synthesizer", "baselines", toys.ddbench_synthesizers)  # noqa: SLF001 - the toys need no install
+    registry()._collect("dataset", "baselines", toys.ddbench_datasets)  # noqa: SLF001 - the toys need no install
+    with tempfile.TemporaryDirectory() as folder:
+        context = Context(Path(folder), Place(Path(folder), Path(folder)), "cpu")
+        specs = {"dataset": Spec("toy"), "synthesizer": Spec("toy-synth")}
+        facts = {"seed": 0, "precision": "float32"}
+        made = [
+            Stage("synthesize", {**facts, "index": index}, {}, f"{index:064d}", specs, "") for index in range(stages + 1)
+        ]
+        spent = []
+        for stage in made:
+            start = time.perf_counter()
+            outcome = work(stage, lambda _event: None, context)
+            spent.append(time.perf_counter() - start)
+            assert outcome.status == "done", outcome.error
+    return statistics.median(spent[1:])
+
+
+def ratio(plain: Figure, ours: Figure, unit: str) -> str:
+    """Write one comparison."""
+    return (
+        f"{plain.seconds * 1e3:9.1f} ms {ours.seconds * 1e3:9.1f} ms per {unit:<10} {plain.seconds / ours.seconds:5.2f} x   "
+        f"{plain.peak / 1e6:7.0f} MB {ours.peak / 1e6:7.0f} MB"
+    )
+
+
+@click.command()
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--precision", default="float32", type=click.Choice(["float32", "bfloat16"]), show_default=True)
+@click.option("--threads", default=1, show_default=True, help="Of torch on a CPU; a worker of ddbench has one.")
+@click.option("--repeats", default=5, show_default=True)
+@click.option("--iterations", default=4, show_default=True, help="Of recover, per repeat.")
+@click.option("--epochs", default=10, show_default=True, help="Of the student, per repeat.")
+def main(device: str, precision: Precision, threads: int, repeats: int, iterations: int, epochs: int) -> None:
+    """Print the ratios."""
+    torch.set_num_threads(threads)
+    compute = Compute(torch.device(device), precision, 0, no_progress)
+    preprocessing(compute)
+    print(f"torch {torch.__version__}, {device}, {precision}, {threads} thread(s), median of {repeats}")
+    print(f"{'':10}{'plain':>12} {'ddbench':>12} {'':14} ratio   peak memory")
+    print(f"{'recover':10}{ratio(*recover(compute, repeats, iterations), 'iteration')}")
+    print(f"{'student':10}{ratio(*student(compute, repeats, epochs), 'epoch')}")
+    print(f"{'overhead':10}{overhead(50) * 1e3:25.1f} ms per stage")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Promises of architectures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ddbench.kit import pixels
+from ddbench.testing.bench import Bench
+from ddbench.testing.conformance.conduct import accept, equal
+from ddbench.testing.conformance.declaration import check_component, promised
+
+if TYPE_CHECKING:
+    from ddbench.protocols import Architecture
+
+
+def check_architecture(component: Architecture, bench: Bench | None = None) -> None:
+    """Check that a network gives finite logits and gradients, and the same weights for the same seed."""
+    check_component(component)
+    bench = bench or Bench()
+    bench.architecture = component
+    accept(component, bench)
+    data, model = bench.data, bench.build(0)
+    promised(component, isinstance(model, nn.Module), "builds something that is no torch module")
+    images = pixels.normalise(bench.train.images(torch.arange(4)), data)
+    logits = model.train()(images)
+    promised(component, isinstance(logits, torch.Tensor), "gives something else than logits when it trains")
+    promised(component, logits.shape == (4, data.num_classes), "gives logits of another shape than (B, num_classes)")
+    promised(component, bool(logits.isfinite().all()), "gives logits that are not finite")
+    logits.square().sum().backward()
+    _check_gradients(component, model)
+    promised(component, model.eval()(images).shape == logits.shape, "gives logits of another shape in eval mode")
+    fresh, twin, other = bench.build(1).state_dict(), bench.build(1).state_dict(), bench.build(2)
+    promised(component, equal(fresh, twin), "draws other weights from the same seed")
+    promised(component, not equal(fresh, other.state_dict()), "draws the same weights from every seed")
+    other.load_state_dict(model.state_dict())
+    promised(
+        component, torch.equal(other.eval()(images), model(images)), "answers differently once its weights are loaded"
+    )
+
+
+def _check_gradients(component: Architecture, model: nn.Module) -> None:
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    promised(component, bool(gradients), "lets no gradient through to its weights")
+    promised(
+        component, all(bool(gradient.isfinite().all()) for gradient in gradients), "has gradients that are not finite"
+    )

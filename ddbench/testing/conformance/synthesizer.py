@@ -1,0 +1,118 @@
+"""Promises of distillation methods."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ddbench.errors import UserError
+from ddbench.testing.bench import IPC, Bench, joined
+from ddbench.testing.conformance.conduct import (
+    accept,
+    call,
+    require_honest_teacher_use,
+    require_progress,
+    same,
+    untouched,
+)
+from ddbench.testing.conformance.declaration import check_component, promised
+from ddbench.types import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from ddbench.protocols import Synthesizer
+    from ddbench.types import DatasetSpec, SynthesisTask
+
+
+def check_synthesizer(
+    component: Synthesizer, bench: Bench | None = None, *, real_images: bool = False, draws: bool = True
+) -> None:
+    """Check a distillation method's images: number, shape, type, and on what they depend.
+
+    Args:
+        component: the method, with parameters that make it quick.
+        bench: other data or another teacher than the toys.
+        real_images: the method takes real images, and so must refuse an ipc above the smallest class.
+        draws: the method draws random numbers, so that another synthesis seed gives other images.
+    """
+    check_component(component, "isolated", "uses_teacher")
+    bench = bench or Bench()
+    accept(component, bench)
+    with untouched(component, bench):
+        made = _synthesize(component, bench, 0)
+        again, other = _synthesize(component, bench, 0), _synthesize(component, bench, 1)
+    require_progress(component, bench)
+    require_honest_teacher_use(component, bench)
+    promised(component, same(made, again), "gives other images when asked again with the same seed")
+    if draws:
+        promised(component, not same(made, other), "gives the same images whatever the synthesis seed")
+    if component.isolated:
+        _check_isolation(component, bench, made)
+    if real_images:
+        promised(component, _refuses(component, bench), "accepts an ipc above the number of images a class has")
+
+
+def _synthesize(component: Synthesizer, bench: Bench, seed: int) -> Batch:
+    """Ask for ipc 2 as the stage runner would: of an isolated method index by index, else at once."""
+    state = _prepare(component, bench, seed)
+    if not component.isolated:
+        return _made(component, bench.synthesis_task(*range(IPC), seed=seed, state=state, joint=True))
+    tasks = [bench.synthesis_task(index, seed=seed, state=state) for index in range(IPC)]
+    return joined(_made(component, task) for task in tasks)
+
+
+def _made(component: Synthesizer, task: SynthesisTask) -> Batch:
+    batches: list[Batch] = call(lambda task: list(component.synthesize(task)), task)
+    promised(component, bool(batches), "makes no images")
+    for batch in batches:
+        _check_batch(component, task.data, batch)
+    made = joined(batches)
+    counts = made.labels.bincount(minlength=task.data.num_classes).tolist()
+    each = set(counts) == {len(task.indices)}
+    promised(component, each, f"makes {counts} images of the classes where {len(task.indices)} of each were asked")
+    return made
+
+
+def _check_batch(component: Synthesizer, data: DatasetSpec, batch: Batch) -> None:
+    images, labels = batch.images, batch.labels
+    promised(component, images.dtype == torch.uint8, f"makes images of {images.dtype}, not of uint8")
+    promised(component, labels.dtype == torch.int64, f"gives labels of {labels.dtype}, not of int64")
+    shape = (len(labels), data.channels, data.image_size, data.image_size)
+    promised(component, images.shape == shape, f"makes images of shape {tuple(images.shape)}, not {shape}")
+    inside = bool(((labels >= 0) & (labels < data.num_classes)).all())
+    promised(component, inside, "gives labels outside 0 .. num_classes - 1")
+
+
+def _prepare(component: Synthesizer, bench: Bench, seed: int) -> Mapping[str, Tensor]:
+    if not hasattr(component, "prepare"):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        state: dict[str, Tensor] = dict(call(component.prepare, bench.prepare_task(Path(folder), seed)))
+    tensors = all(isinstance(value, torch.Tensor) for value in state.values())
+    promised(component, tensors, "prepares something else than tensors by name")
+    return state
+
+
+def _check_isolation(component: Synthesizer, bench: Bench, made: Batch) -> None:
+    """Ask for the second index alone: nothing may depend on whether the first was made before."""
+    task = bench.synthesis_task(1, seed=0, state=_prepare(component, bench, 0))
+    alone, count = _made(component, task), bench.data.num_classes
+    first, second = Batch(made.images[:count], made.labels[:count]), Batch(made.images[count:], made.labels[count:])
+    promised(component, same(alone, second), "makes other images of an index alone than after the others")
+    promised(component, not same(first, second), "makes the same images for every index")
+
+
+def _refuses(component: Any, bench: Bench) -> bool:
+    if not hasattr(component, "check"):
+        return False
+    try:
+        component.check(bench.check_task(min(bench.data.class_counts) + 1))
+    except UserError:
+        return True
+    return False

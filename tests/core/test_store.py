@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.store import Artifact, Store, default_root, require_writable
+
+KEY = "ab" * 32
+TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.tensor([0, 2, 1])}
+META = {"kind": "synthesize", "result": {"bytes": 12, "top1": 45.5}, "inputs": {"teacher": "cd" * 32}}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def artifact(store: Store) -> Artifact:
+    """Commit an artifact of two files of tensors."""
+    draft = store.draft(KEY)
+    draft.save("batch-00000", TENSORS)
+    draft.save("batch-00001", TENSORS)
+    store.commit(draft, "synthesize", KEY, META)
+    return store.artifact("synthesize", KEY)
+
+
+def drafts(store: Store) -> list[Path]:
+    return list((store.root / "drafts").iterdir())
+
+
+def test_a_draft_is_invisible_until_it_is_committed(store: Store) -> None:
+    draft = store.draft(KEY)
+    draft.save("batch-00000", TENSORS)
+    assert not store.has("synthesize", KEY)
+    assert list(store.artifacts()) == []
+    store.commit(draft, "synthesize", KEY, META)
+    assert store.has("synthesize", KEY)
+    assert [(found.kind, found.key) for found in store.artifacts()] == [("synthesize", KEY)]
+    assert drafts(store) == []
+
+
+def test_what_was_committed_is_read_back(store: Store, artifact: Artifact) -> None:
+    read = artifact.tensors("batch-00001")
+    assert read.keys() == TENSORS.keys()
+    assert all(torch.equal(read[name], value) and read[name].dtype == value.dtype for name, value in TENSORS.items())
+    assert {name: artifact.verify()[name] for name in META} == META
+    assert artifact.nbytes == sum(len(file.read_bytes()) for file in artifact.folder.iterdir())
+
+
+def test_strided_tensors_are_stored_by_value(store: Store) -> None:
+    strided = torch.arange(24.0).view(1, 2, 3, 4).to(memory_format=torch.channels_last)
+    draft = store.draft(KEY)
+    draft.save("weights", {"strided": strided, "turned": torch.arange(6.0).view(2, 3).T})
+    store.commit(draft, "squeeze", KEY, {})
+    read = store.artifact("squeeze", KEY).tensors("weights")
+    assert torch.equal(read["strided"], strided)
+    assert torch.equal(read["turned"], torch.tensor([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]))
+
+
+def test_commit_returns_the_meta_as_it_will_be_read(store: Store) -> None:
+    draft = store.draft(KEY)
+    committed = store.commit(draft, "evaluate", KEY, {"curve": ({"epoch": 1},)})
+    assert committed == store.artifact("evaluate", KEY).meta() == {"curve": [{"epoch": 1}], "files": {}}
+
+
+@pytest.mark.parametrize("name", ["meta.json", "batch-00000.safetensors", "batch-00001.safetensors"])
+def test_a_flipped_bit_in_any_byte_of_any_file_is_found(artifact: Artifact, name: str) -> None:
+    file = artifact.folder / name
+    sound = file.read_bytes()
+    for position in range(len(sound)):
+        file.write_bytes(sound[:position] + bytes([sound[position] ^ 1]) + sound[position + 1 :])
+        with pytest.raises(CorruptArtifactError):
+            artifact.verify()
+    file.write_bytes(sound)
+    artifact.verify()
+
+
+def test_a_flipped_byte_is_found_when_tensors_are_loaded(artifact: Artifact) -> None:
+    file = artifact.folder / "batch-00000.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 255]))
+    with pytest.raises(CorruptArtifactError, match="batch-00000"):
+        artifact.tensors("batch-00000")
+    assert torch.equal(artifact.tensors("batch-00001")["labels"], TENSORS["labels"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "[1]", "3", '"text"', "{}", '{"checksum": "0"}', "\udc80"])
+def test_a_meta_that_is_no_meta_is_corrupt(artifact: Artifact, text: str) -> None:
+    (artifact.folder / "meta.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CorruptArtifactError):
+        artifact.verify()
+
+
+def test_a_truncated_meta_is_corrupt(artifact: Artifact) -> None:
+    file = artifact.folder / "meta.json"
+    content = file.read_bytes()
+    for length in (1, len(content) // 2, len(content) - 1):
+        file.write_bytes(content[:length])
+        with pytest.raises(CorruptArtifactError):
+            artifact.meta()
+
+
+def test_a_number_too_large_for_a_float_in_a_meta_is_corrupt(artifact: Artifact) -> None:
+    file = artifact.folder / "meta.json"
+    file.write_text(file.read_text().replace("45.5", "45e555"))
+    with pytest.raises(CorruptArtifactError):
+        artifact.meta()
+
+
+def test_a_missing_file_of_tensors_is_corrupt(artifact: Artifact) -> None:
+    (artifact.folder / "batch-00001.safetensors").unlink()
+    with pytest.raises(CorruptArtifactError, match="batch-00001"):
+        artifact.verify()
+
+
+def test_a_file_that_the_meta_does_not_know_is_not_loaded(artifact: Artifact) -> None:
+    known = artifact.folder / "batch-00000.safetensors"
+    (artifact.folder / "stranger.safetensors").write_bytes(known.read_bytes())
+    with pytest.raises(CorruptArtifactError, match="stranger"):
+        artifact.tensors("stranger")
+
+
+def test_a_place_that_lost_its_meta_can_be_filled_again(store: Store, artifact: Artifact) -> None:
+    (artifact.folder / "meta.json").unlink()
+    assert not store.has("synthesize", KEY)
+    draft = store.draft(KEY)
+    draft.save("weights", TENSORS)
+    store.commit(draft, "synthesize", KEY, META)
+    assert sorted(file.name for file in artifact.folder.iterdir()) == ["meta.json", "weights.safetensors"]
+    artifact.verify()
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next_draft_of_the_key(store: Store) -> None:
+    left, others = store.draft(KEY), store.draft("cd" * 32)
+    left.save("batch-00000", TENSORS)
+    fresh = store.draft(KEY)
+    assert sorted(drafts(store)) == sorted([others.folder, fresh.folder])
+    assert list(fresh.folder.iterdir()) == []
+
+
+def test_a_discarded_draft_leaves_nothing(store: Store) -> None:
+    draft = store.draft(KEY)
+    draft.save("batch-00000", TENSORS)
+    store.discard(draft)
+    assert drafts(store) == []
+
+
+def test_a_removed_artifact_is_gone_and_removing_it_again_is_no_error(store: Store, artifact: Artifact) -> None:
+    for _ in range(2):
+        store.remove("synthesize", KEY)
+        assert not store.has("synthesize", KEY)
+        assert not artifact.folder.exists()
+        assert drafts(store) == []
+
+
+def test_artifacts_come_sorted_by_kind_and_key(store: Store) -> None:
+    keys = ["ff" * 32, "0a" * 32, "0b" * 32]
+    for kind, key in [("squeeze", keys[0]), ("evaluate", keys[2]), ("evaluate", keys[1])]:
+        store.commit(store.draft(key), kind, key, {})
+    found = [(artifact.kind, artifact.key) for artifact in store.artifacts()]
+    assert found == [("evaluate", keys[1]), ("evaluate", keys[2]), ("squeeze", keys[0])]
+
+
+def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path: Path) -> None:
+    code = textwrap.dedent(f"""
+        import os, time
+        from pathlib import Path
+        from ddbench.store import Store
+        store, ready = Store(Path({str(store.root)!r})), Path({str(tmp_path)!r})
+        (ready / f"ready-{{os.getpid()}}").touch()
+        while not (ready / "go").exists():
+            time.sleep(0.005)
+        with store.lock({KEY!r}):
+            if store.has("squeeze", {KEY!r}):
+                print("reused")
+            else:
+                draft = store.draft({KEY!r})
+                time.sleep(0.3)
+                store.commit(draft, "squeeze", {KEY!r}, {{}})
+                print("done")
+    """)
+    rivals = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("ready-*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert sorted(rival.communicate(timeout=60)[0].strip() for rival in rivals) == ["done", "reused"]
+
+
+def test_the_lock_of_a_killed_process_is_free(store: Store) -> None:
+    code = textwrap.dedent(f"""
+        import os
+        from pathlib import Path
+        from ddbench.store import Store
+        Store(Path({str(store.root)!r})).lock({KEY!r}).acquire()
+        os._exit(9)
+    """)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    with store.lock(KEY).acquire(timeout=5):
+        assert not store.has("squeeze", KEY)
+
+
+def test_a_store_under_a_file_is_refused_in_one_line_that_names_the_options(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "x" / "store")
+    with pytest.raises(UserError) as caught:
+        store.require_writable()
+    message = str(caught.value)
+    assert str(store.root) in message
+    assert "--store or DDBENCH_STORE" in message
+    assert "\n" not in message
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match="cannot be written"):
+            require_writable(tmp_path / "new", "the results folder", "--out")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_asking_whether_a_folder_can_be_written_makes_nothing(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "b", "the results folder", "--out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_lies_where_the_variable_says_else_in_the_user_s_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DDBENCH_STORE", "~/deep/store")
+    assert default_root() == tmp_path / "deep" / "store"
+    monkeypatch.setenv("DDBENCH_STORE", "")
+    cache = default_root()
+    monkeypatch.delenv("DDBENCH_STORE")
+    assert default_root() == cache
+    assert cache.parts[-2:] == ("ddbench", "store")
+
+
+def test_a_meta_names_size_and_checksum_of_every_file(artifact: Artifact) -> None:
+    files = json.loads((artifact.folder / "meta.json").read_text())["files"]
+    assert files.keys() == {"batch-00000.safetensors", "batch-00001.safetensors"}
+    assert all((artifact.folder / name).stat().st_size == file["bytes"] for name, file in files.items())

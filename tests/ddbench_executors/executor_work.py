@@ -1,0 +1,36 @@
+"""What the workers of these tests do: a module of its own, which a worker can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddbench.types import Event, Outcome, Stage
+
+if TYPE_CHECKING:
+    from ddbench.protocols import Tell
+
+
+def name_worker(stage: Stage, tell: Tell) -> Outcome:
+    """Tell of a start, and say which process worked, on how many threads."""
+    import torch
+
+    tell(Event("stage-started", stage))
+    return Outcome(stage, "done", {"pid": os.getpid(), "threads": torch.get_num_threads()})
+
+
+def fail_a(stage: Stage, tell: Tell) -> Outcome:
+    """Fail the stage whose key begins with a."""
+    return Outcome(stage, "failed", error="no") if stage.key.startswith("a") else Outcome(stage, "done")
+
+
+def die_by_name(stage: Stage, tell: Tell) -> Outcome:
+    """Die always for ``always``, once for the path of a file that is not there yet."""
+    if stage.key == "always":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if stage.key.startswith("/") and not Path(stage.key).exists():
+        Path(stage.key).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(stage, "done")

@@ -1,0 +1,122 @@
+"""Workers: what they are given, what they tell, and what their death costs. No component runs here, only functions."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ddbench_executors.processes import Processes
+from ddbench_executors.serial import Serial
+
+from ddbench.frontier import StageFrontier
+from ddbench.types import Event, Outcome, Stage
+
+
+def stage(key: str, **inputs: str) -> Stage:
+    """Return a stage whose facts say what the work function shall do."""
+    return Stage("synthesize", {}, inputs, key, {}, f"stage {key}")
+
+
+def frontier(*stages: Stage) -> StageFrontier:
+    """Return a frontier in which all of the stages are needed."""
+    return StageFrontier({each.key: each for each in stages}, {each.key for each in stages})
+
+
+def run(executor: Processes | Serial, work: object, stages: tuple[Stage, ...]) -> tuple[list[Outcome], list[Event]]:
+    """Run stages to their ends; returns outcomes and events."""
+    events: list[Event] = []
+    outcomes = []
+    left = frontier(*stages)
+    for outcome in executor.map(work, left, events.append):  # type: ignore[arg-type]  # the functions below
+        left.settle(outcome)
+        outcomes.append(outcome)
+    return outcomes, events + [Event("stage-finished", each.stage, {"outcome": each}) for each in left.skipped]
+
+
+@pytest.fixture
+def do(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module of work functions, importable by its bare name here and in workers."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    return importlib.import_module("executor_work")
+
+
+CHAIN = (stage("a"), stage("b", teacher="a"), stage("c", teacher="b"), stage("d"))
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)])
+def test_inputs_run_before_the_stages_that_read_them(do: Any, executor: Processes | Serial) -> None:
+    outcomes, _ = run(executor, do.name_worker, CHAIN)
+
+    order = [outcome.stage.key for outcome in outcomes]
+    assert sorted(order) == ["a", "b", "c", "d"]
+    assert order.index("a") < order.index("b") < order.index("c")
+    assert {outcome.meta["threads"] for outcome in outcomes} == {1}
+
+
+def test_serial_skips_what_reads_a_failure_and_goes_on_with_the_rest(do: Any) -> None:
+    outcomes, events = run(Serial(), do.fail_a, CHAIN)
+
+    assert {outcome.stage.key: outcome.status for outcome in outcomes} == {"a": "failed", "d": "done"}
+    assert [event.payload["outcome"].error for event in events] == ["no", "no"]
+
+
+def test_serial_gives_torch_its_threads_back(do: Any) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        outcomes, _ = run(Serial(), do.name_worker, (stage("a"),))
+        assert outcomes[0].meta["threads"] == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_processes_computes_elsewhere_and_tells_the_events_here(do: Any) -> None:
+    outcomes, events = run(Processes(workers=1), do.name_worker, CHAIN)
+
+    assert os.getpid() not in {outcome.meta["pid"] for outcome in outcomes}
+    assert Counter(event.name for event in events) == {"stage-started": 4}
+
+
+def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fails_by_name(do: Any, tmp_path: Path) -> None:
+    once = str(tmp_path / "once")
+
+    outcomes, events = run(Processes(workers=1), do.die_by_name, (stage(once), stage("always"), stage("sound")))
+
+    ends = {outcome.stage.key: outcome for outcome in outcomes}
+    assert {key: end.status for key, end in ends.items()} == {once: "done", "always": "failed", "sound": "done"}
+    assert ends["always"].error.startswith("its worker died with exit code -9, 2 times")
+    told = [event.payload["message"] for event in events if event.name == "warning"]
+    assert told == [f"stage {key}: its worker died with exit code -9; trying once more" for key in (once, "always")]
+
+
+def test_a_worker_that_dies_while_idle_is_replaced(do: Any) -> None:
+    left = frontier(stage("a"), stage("b", teacher="a"))
+    outcomes = []
+    for outcome in Processes(workers=1).map(do.name_worker, left, lambda event: None):
+        left.settle(outcome)
+        outcomes.append(outcome)
+        if len(outcomes) == 1:
+            os.kill(outcome.meta["pid"], signal.SIGKILL)
+            time.sleep(0.3)  # until its end of the pipe is closed
+
+    assert [outcome.status for outcome in outcomes] == ["done", "done"]
+    assert outcomes[0].meta["pid"] != outcomes[1].meta["pid"]
+
+
+def test_workers_end_when_the_runner_stops_listening(do: Any) -> None:
+    outcomes = Processes(workers=1).map(do.name_worker, frontier(*CHAIN), lambda event: None)
+    pid = next(outcomes).meta["pid"]
+
+    outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
