@@ -178,15 +178,6 @@ def _family(name: str) -> str:
     return f"{name.partition('/')[0]}/*"
 
 
-def _required(target: type) -> set[str]:
-    missing = dataclasses.MISSING
-    return {
-        field.name
-        for field in dataclasses.fields(target)
-        if field.default is missing and field.default_factory is missing
-    }
-
-
 def parameters(component: Any) -> dict[str, Any]:
     """Return a component's fields and their values."""
     return {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}

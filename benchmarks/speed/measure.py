@@ -8,23 +8,28 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import torch
-from plain_recover import plain_recover_iterations
-from plain_student import BATCH_SIZE, MIXUP, PADDING, plain_student_epochs
 
+from benchmarks.speed.plain_recover import plain_recover_iterations
+from benchmarks.speed.plain_student import BATCH_SIZE, MIXUP, PADDING, plain_student_epochs
+from ddbench.benchmark import build, settings
 from ddbench.kit import inversion, losses, optim, pixels, rng, schedule, train, views
 from ddbench.meter import metered
+from ddbench.plan import plan
 from ddbench.registry import registry
 from ddbench.spec import Spec
 from ddbench.stages import Context, work
 from ddbench.testing import toys
-from ddbench.types import Compute, DatasetSpec, Place, Precision, Stage
+from ddbench.types import Compute, DatasetSpec, Place, Precision, Stage, Views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Figure:
     peak: int
 
 
-def no_progress(_done: int, _total: int, **_numbers: float) -> None:
+def no_progress(done: int, total: int, **numbers: float) -> None:
     """Tell nobody."""
 
 
@@ -96,7 +101,7 @@ def student(compute: Compute, repeats: int, epochs: int) -> list[Figure]:
     model = network("convnet", data).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     placed = images.to(compute.device)
 
-    def loss(logits: torch.Tensor, batch: train.Views) -> torch.Tensor:
+    def loss(logits: torch.Tensor, batch: Views) -> torch.Tensor:
         share = batch.weights[:, None]
         return losses.soft_label_kl(logits, share * hot[batch.indices] + (1 - share) * hot[batch.partners], 1.0)
 
@@ -114,7 +119,9 @@ def student(compute: Compute, repeats: int, epochs: int) -> list[Figure]:
     def ours() -> None:
         train.fit(model, course(), lambda _: train.Score(0.0, 0.0, 0.0), compute)
 
-    figures = alternate(compute.device, repeats, lambda: plain_student_epochs(plain_model, images, labels, epochs), ours)
+    figures = alternate(
+        compute.device, repeats, lambda: plain_student_epochs(plain_model, images, labels, epochs), ours
+    )
     return [Figure(figure.seconds / epochs, figure.peak) for figure in figures]
 
 
@@ -125,31 +132,34 @@ def preprocessing(compute: Compute) -> torch.Tensor:
 
 
 def overhead(stages: int) -> float:
-    """Seconds the harness adds to a stage: key, lock, checksums, files, events, around images made in no time."""
-    registry()._collect("synthesizer", "baselines", toys.ddbench_synthesizers)  # noqa: SLF001 - the toys need no install
-    registry()._collect("dataset", "baselines", toys.ddbench_datasets)  # noqa: SLF001 - the toys need no install
+    """Seconds the harness adds to a stage: key, lock, checksums, files and events around images made in no time."""
+    toy = {"synth": "toy-synth", "dataset": "toy", "teacher": "toy-teacher", "labels": "toy-labels"}
+    exam = {"evaluator": "toy-exam", "eval": "toy-net", "ipc": stages}
+    known = registry()
+    for kind in ("dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator"):
+        known._collect(kind, "baselines", getattr(toys, f"ddbench_{kind}s"))  # the toys need no installing
     with tempfile.TemporaryDirectory() as folder:
-        context = Context(Path(folder), Place(Path(folder), Path(folder)), "cpu")
-        specs = {"dataset": Spec("toy"), "synthesizer": Spec("toy-synth")}
-        facts = {"seed": 0, "precision": "float32"}
-        made = [
-            Stage("synthesize", {**facts, "index": index}, {}, f"{index:064d}", specs, "") for index in range(stages + 1)
+        place = Place(Path(folder), Path(folder))
+        planned = plan(build(settings({**toy, **exam}, "{}")), known, place)
+        spent = [
+            _seconds(stage, Context(Path(folder), place, "cpu"))
+            for stage in planned.stages.values()
+            if stage.kind in {"squeeze", "synthesize"}
         ]
-        spent = []
-        for stage in made:
-            start = time.perf_counter()
-            outcome = work(stage, lambda _event: None, context)
-            spent.append(time.perf_counter() - start)
-            assert outcome.status == "done", outcome.error
-    return statistics.median(spent[1:])
+    return statistics.median(spent[2:])
 
 
-def ratio(plain: Figure, ours: Figure, unit: str) -> str:
+def _seconds(stage: Stage, context: Context) -> float:
+    start = time.perf_counter()
+    outcome = work(stage, lambda _event: None, context)
+    assert outcome.status == "done", outcome.error
+    return time.perf_counter() - start
+
+
+def ratio(unit: str, plain: Figure, ours: Figure) -> str:
     """Write one comparison."""
-    return (
-        f"{plain.seconds * 1e3:9.1f} ms {ours.seconds * 1e3:9.1f} ms per {unit:<10} {plain.seconds / ours.seconds:5.2f} x   "
-        f"{plain.peak / 1e6:7.0f} MB {ours.peak / 1e6:7.0f} MB"
-    )
+    times = f"{plain.seconds * 1e3:9.1f} ms {ours.seconds * 1e3:9.1f} ms per {unit:<10}"
+    return f"{times} {plain.seconds / ours.seconds:5.2f} x   {plain.peak / 1e6:7.0f} MB {ours.peak / 1e6:7.0f} MB"
 
 
 @click.command()
@@ -166,8 +176,8 @@ def main(device: str, precision: Precision, threads: int, repeats: int, iteratio
     preprocessing(compute)
     print(f"torch {torch.__version__}, {device}, {precision}, {threads} thread(s), median of {repeats}")
     print(f"{'':10}{'plain':>12} {'ddbench':>12} {'':14} ratio   peak memory")
-    print(f"{'recover':10}{ratio(*recover(compute, repeats, iterations), 'iteration')}")
-    print(f"{'student':10}{ratio(*student(compute, repeats, epochs), 'epoch')}")
+    print(f"{'recover':10}{ratio('iteration', *recover(compute, repeats, iterations))}")
+    print(f"{'student':10}{ratio('epoch', *student(compute, repeats, epochs))}")
     print(f"{'overhead':10}{overhead(50) * 1e3:25.1f} ms per stage")
 
 

@@ -36,7 +36,7 @@ def ddbench_teachers() -> dict[str, str | type]:
 @hookimpl
 def ddbench_synthesizers() -> dict[str, str | type]:
     return {
-        "faulty": Faulty, "lottery": Lottery, "chatty": Chatty, "vandal": Vandal, "picky": Picky, "blind": Blind,
+        "faulty": Faulty, "lottery": Lottery, "chatty": Chatty, "vandal": Vandal, "picky": Picky,
     }  # fmt: skip
 
 
@@ -154,13 +154,6 @@ class Picky(ToySynth):
     def check(self, task: CheckTask) -> None:
         if task.ipc > 1:
             raise UserError(f"picky makes one image per class, not {task.ipc}")
-
-
-@dataclass(frozen=True)
-class Blind(ToySynth):
-    """The toy synthesizer, which never asks its teacher."""
-
-    uses_teacher: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(describe: Callable[..., Dat
 
 
 def test_a_size_that_a_network_cannot_take_is_one_line(describe: Callable[..., DatasetSpec]) -> None:
-    with pytest.raises(UserError, match="cannot take images of 20x20 pixels") as caught:
-        Timm("vit_tiny_patch16_224", stem="imagenet").build(describe(20))
+    with pytest.raises(UserError, match="cannot take images of 8x8 pixels") as caught:
+        Timm("vit_tiny_patch16_224", stem="imagenet").build(describe(8))
     assert "\n" not in str(caught.value)
 
 

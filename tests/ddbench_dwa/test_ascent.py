@@ -10,12 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ddbench.testing.bench import Bench
+from ddbench.testing.toys import ToyDataset
 from ddbench_dwa.ascent import climb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RHO = 0.05
+
+
+@pytest.fixture
+def teacher() -> nn.Module:
+    return Bench(ToyDataset(classes=4, channels=3)).teacher()
 
 
 @pytest.fixture
