@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+_REPORTED: dict[str, Any] = {
+    **dict.fromkeys(("synth", "eval", "dataset", "source"), str),
+    **dict.fromkeys(("top1", "std"), int | float),
+    "ipc": int,
+}
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LISTS = ("dataset", "teacher", "synth", "ipc", "labels", "evaluator", "eval", "seeds", "synth_seeds")
 
@@ -177,10 +182,11 @@ def _reported(rows: Any) -> tuple[Reported, ...]:
 
 
 def _reported_row(row: dict[str, Any]) -> Reported:
-    known = [field.name for field in fields(Reported)]
-    for key in row:
-        if key not in known:
-            raise UserError(f"unknown key '{key}'{suggestion(key, known)}")
+    for key, value in row.items():
+        if key not in _REPORTED:
+            raise UserError(f"unknown key '{key}'{suggestion(key, _REPORTED)}")
+        if not isinstance(value, _REPORTED[key]):
+            raise UserError(f"its {key} cannot be {value!r}")
     for key in ("synth", "eval", "dataset"):
         if key in row:
             row[key] = Spec.parse(row[key])

@@ -25,11 +25,11 @@ def headline(entry: Entry) -> tuple[str, int | None]:
 def _class(module: str, name: str) -> ast.ClassDef | None:
     try:
         spec = importlib.util.find_spec(module)
-    except ImportError:
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            return None
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except Exception:  # noqa: BLE001 - finding a module imports its package, a stranger's; a listing goes on
         return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
 
 

@@ -99,7 +99,7 @@ class _Planner:
             lambda: self._shards(common, synthesizer, cell.ipc, trial.synthesis_seed, squeeze),
         )
         made = _Made(f"{synthesizer.short} ipc {cell.ipc} seed {trial.synthesis_seed}", shards, squeeze)
-        relabel = self._once((shards, labeler.full), lambda: self._relabel(common, labeler, made))
+        relabel = self._once((shards, squeeze, labeler.full), lambda: self._relabel(common, labeler, made))
         exam = _Exam(evaluator, student, labeler, relabel, trial.evaluation_seed)
         evaluate = self._evaluate(common, made, exam)
         shown = Cell(

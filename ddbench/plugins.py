@@ -88,7 +88,7 @@ def _load(manager: pluggy.PluginManager, name: str, points: list[EntryPoint]) ->
         module = first.load()
         manager.register(module, name=name)
         hooks = _hooks(manager, module)
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; the others must live
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything; the others must live
         if manager.has_plugin(name):
             manager.unregister(name=name)
         return Plugin(name, first.value, distribution, version, error=one_line(error))

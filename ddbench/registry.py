@@ -97,7 +97,7 @@ class Registry:
     def _collect(self, kind: Kind, plugin_name: str, hook: Any) -> None:
         plugin = self.plugins.named(plugin_name)
         try:
-            components = dict(hook())
+            components = _named_classes(hook())
         except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything; the others must live
             self.broken.append(dataclasses.replace(plugin, error=one_line(error)))
             return
@@ -174,6 +174,13 @@ class Registry:
         return Resolved(entry, component, Spec.of(name, written), Spec.of(name, values), identity)
 
 
+def _named_classes(answer: Mapping[Any, Any]) -> dict[str, str | type]:
+    for name, target in answer.items():
+        if not (isinstance(name, str) and isinstance(target, str | type)):
+            raise TypeError(f"expected name: 'package.module:Class' or a class, got {name!r}: {target!r}")
+    return dict(answer)
+
+
 def _family(name: str) -> str:
     return f"{name.partition('/')[0]}/*"
 
@@ -200,7 +207,10 @@ def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
     if not folder.is_dir():
         return {}
     files = (file for file in folder.iterdir() if file.name.endswith(".toml"))
-    tables = {file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+    try:
+        tables = {file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+    except ValueError as error:
+        raise UserError(f"the recipes of {package} cannot be read: {error}") from None
     return {recipe: table[entry.name] for recipe, table in sorted(tables.items()) if entry.name in table}
 
 
@@ -220,7 +230,11 @@ def _make(entry: Entry, target: type, values: Mapping[str, Any], written: str) -
     if unknown:
         raise UserError(f"{entry.kind} '{written}': unknown parameter '{unknown[0]}'{suggestion(unknown[0], known)}")
     try:
-        return _adapter(target).validate_json(json.dumps(values), strict=True)
+        text = json.dumps(values, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{entry.kind} '{written}': its numbers must be finite") from None
+    try:
+        return _adapter(target).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "parameters"

@@ -40,7 +40,7 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"Error: {error.format_message()}", err=True)
         code = error.exit_code
     except UserError as error:
         click.echo(f"Error: {error}", err=True)

@@ -51,7 +51,7 @@ class Timm:
     pretrained: bool = False
 
     def check(self, task: CheckTask) -> None:
-        """Refuse an unknown name, and pretrained weights for data that they cannot score.
+        """Refuse an unknown name or tag, and pretrained weights for data that they cannot score.
 
         Raises:
             UserError: with the nearest name that timm knows.
@@ -59,8 +59,9 @@ class Timm:
         import timm
 
         require("timm", self.name.partition(".")[0], timm.list_models())
+        published = _published(self.name)
         if self.pretrained:
-            _refuse(self.name, task.data, self.stem)
+            _refuse(self.name, published, task.data, self.stem)
 
     def build(self, data: DatasetSpec) -> nn.Module:
         """Return the network: normalised images (B, C, H, W) to logits (B, num_classes).
@@ -103,9 +104,17 @@ def _sizes(image_size: int, *, small: bool) -> Iterator[dict[str, int]]:
 
 
 def _published(name: str) -> Any:
+    """Return what timm knows of a name's weights, or None where there are none.
+
+    Raises:
+        UserError: if the name has a tag that timm does not know.
+    """
     from timm.models import get_pretrained_cfg
 
-    return get_pretrained_cfg(name)
+    try:
+        return get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise UserError(f"timm/{name}: {first_line(error)} Leave the tag out, or take one that timm lists") from None
 
 
 def _fixed_size(name: str) -> bool:
@@ -113,8 +122,7 @@ def _fixed_size(name: str) -> bool:
     return published is not None and bool(published.fixed_input_size)
 
 
-def _refuse(name: str, data: DatasetSpec, stem: str) -> None:
-    published = _published(name)
+def _refuse(name: str, published: Any, data: DatasetSpec, stem: str) -> None:
     if published is None or not published.has_weights:
         raise UserError(f"timm has no pretrained weights for '{name}'; take another architecture or tag, or train it")
     disagree(f"timm/{name}", published.num_classes, data, stem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -154,11 +155,20 @@ def _gpus() -> list[str]:
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
+def _end_with_runner() -> None:
+    """End this process when the runner's has ended, even by kill -9 in the middle of a stage that tells nothing."""
+    runner = multiprocessing.parent_process()
+    assert runner is not None
+    runner.join()
+    os._exit(1)
+
+
 def _serve(connection: Connection[Any, Any], work: Work, gpu: str | None) -> None:
     """Work on stages until the other end is closed; runs in the worker."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's; it ends its workers
+    threading.Thread(target=_end_with_runner, daemon=True).start()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     import torch

@@ -44,6 +44,7 @@ def ddbench_synthesizers():
     return {{
         "shy": "{0}.parts:Shy", "bare": "{0}.parts:Bare", "inner": "{0}.parts:Inner", "absent": "{0}.absent:Shy",
         "broken": "{0}.broken:Shy", "nowhere": "ddbench_core_nowhere.parts:Shy", "builtin": "sys:Shy",
+        "explosive": "ddbench_core_explosive.parts:Shy",
     }}
 """
 
@@ -55,6 +56,8 @@ def read(install: Callable[..., Path]) -> Callable[[str], tuple[str, int | None]
     package.mkdir()
     (package / "__init__.py").write_text(HOOK.format("ddbench_core_shy"))
     (package / "parts.py").write_text(SOURCE)
+    (package.parent / "ddbench_core_explosive").mkdir()
+    (package.parent / "ddbench_core_explosive" / "__init__.py").write_text("raise RuntimeError('boom')")
     (package / "broken.py").write_text("class Shy:\n    def (\n")
     return lambda name: headline(registry().entry("synthesizer", name))
 
@@ -72,7 +75,7 @@ def test_a_class_without_docstring_and_plain_version_has_neither(
     assert read("bare") == ("", None)
 
 
-@pytest.mark.parametrize("name", ["inner", "absent", "broken", "nowhere", "builtin"])
+@pytest.mark.parametrize("name", ["inner", "absent", "broken", "nowhere", "builtin", "explosive"])
 def test_a_class_whose_source_cannot_be_read_has_no_headline_and_breaks_no_list(
     read: Callable[[str], tuple[str, int | None]], name: str
 ) -> None:

@@ -61,7 +61,7 @@ def test_a_plugin_that_cannot_be_loaded_is_reported_in_one_line_and_the_others_w
     ("answer", "reason"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("None", "TypeError"),
+        ("None", "NoneType"),
         ("{'half': 3}", "half"),
         ("{3: 'nowhere:Half'}", "3"),
     ],

@@ -155,8 +155,7 @@ def test_a_wrong_parameter_is_one_line_with_its_name_its_value_and_where_to_read
 
 @pytest.mark.parametrize("text", ["floor=inf", "floor=-inf", "floor=nan"])
 def test_numbers_that_are_not_finite_are_refused(text: str) -> None:
-    message = refused("synthesizer", f"cook[{text}]")
-    assert "floor" in message
+    assert refused("synthesizer", f"cook[{text}]") == f"synthesizer 'cook[{text}]': its numbers must be finite"
 
 
 def test_values_of_the_right_type_arrive_as_they_were_written() -> None:
@@ -203,7 +202,7 @@ def test_the_identity_is_name_version_and_every_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "part"), [("[cook]\nroh = 0.1\n", "'roh'"), ("[cook]\nrho = 7\n", "rho"), ("[cook\n", "TOML")]
+    ("content", "part"), [("[cook]\nroh = 0.1\n", "'roh'"), ("[cook]\nrho = 7\n", "rho"), ("[cook\n", "at line 1, column 7")]
 )
 def test_a_recipe_that_is_wrong_is_one_line(install: Install, content: str, part: str) -> None:
     name = f"ddbench_core_burnt_{abs(hash(content))}"

@@ -307,7 +307,9 @@ def test_a_flipped_bit_is_told_and_that_stage_alone_is_computed_anew(run: Run, k
 def test_a_corrupt_image_whose_teacher_is_pruned_is_made_anew_with_its_teacher(
     run: Run, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install("pupil", "pupil_plugin", MOODY.replace('"moody"', '"pupil"').replace("yield", "task.teacher()\n        yield"))
+    install(
+        "pupil", "pupil_plugin", MOODY.replace('"moody"', '"pupil"').replace("yield", "task.teacher()\n        yield")
+    )
     run(synth="pupil")
     before = numbers(documents())
     shutil.rmtree(Path("store", "squeeze"))
@@ -383,14 +385,14 @@ def test_a_plugin_of_a_single_module_works(run: Run, install: Callable[..., Path
 
 
 def test_a_parameter_without_a_default_is_given_by_the_user_and_shown(run: Run, install: Callable[..., Path]) -> None:
-    source = MOODY.replace(
-        "    def synthesize", "    strength: float\n\n    def synthesize"
-    ).replace('"moody"', '"needy"')
+    source = MOODY.replace("    def synthesize", "    strength: float\n\n    def synthesize").replace(
+        '"moody"', '"needy"'
+    )
     install("needy", "needy_plugin", source)
 
     frame = run(synth="needy[strength=2.0]")
 
     assert set(frame["synthesizer"]) == {"needy[strength=2.0]"}
     assert set(frame["status"]) == {"done"}
-    with pytest.raises(ddbench.UserError, match="'needy'.*strength"):
+    with pytest.raises(ddbench.UserError, match=r"'needy'.*strength"):
         run(synth="needy")

@@ -52,6 +52,11 @@ def test_an_unknown_name_is_refused_with_the_nearest(describe: Callable[..., Dat
         Timm("resnet5O").check(CheckTask(describe(32), 1))
 
 
+def test_an_unknown_tag_is_refused(describe: Callable[..., DatasetSpec]) -> None:
+    with pytest.raises(UserError, match=r"timm/resnet18\.bogus: Invalid pretrained tag"):
+        Timm("resnet18.bogus").check(CheckTask(describe(32), 1))
+
+
 def test_a_size_that_a_network_cannot_take_is_one_line(describe: Callable[..., DatasetSpec]) -> None:
     with pytest.raises(UserError, match="cannot take images of 8x8 pixels") as caught:
         Timm("vit_tiny_patch16_224", stem="imagenet").build(describe(8))

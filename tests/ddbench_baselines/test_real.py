@@ -41,7 +41,7 @@ def test_each_index_gives_one_real_image_of_every_class(bench: Bench) -> None:
 
 def test_no_image_comes_twice(bench: Bench) -> None:
     images = images_of(task_of(bench, *range(20)))
-    assert len(images) == len(images.unique(dim=0)) == 80
+    assert len(images) == len(torch.unique(images, dim=0)) == 80
 
 
 def test_a_small_ipc_is_the_beginning_of_a_large_one(bench: Bench) -> None:

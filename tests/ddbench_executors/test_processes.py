@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ddbench_executors.processes import Processes
-from ddbench_executors.serial import Serial
 
 from ddbench.frontier import StageFrontier
 from ddbench.types import Event, Outcome, Stage
+from ddbench_executors.processes import Processes
+from ddbench_executors.serial import Serial
 
 
 def stage(key: str, **inputs: str) -> Stage:
@@ -86,7 +86,9 @@ def test_processes_computes_elsewhere_and_tells_the_events_here(do: Any) -> None
     assert Counter(event.name for event in events) == {"stage-started": 4}
 
 
-def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fails_by_name(do: Any, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fails_by_name(
+    do: Any, tmp_path: Path
+) -> None:
     once = str(tmp_path / "once")
 
     outcomes, events = run(Processes(workers=1), do.die_by_name, (stage(once), stage("always"), stage("sound")))

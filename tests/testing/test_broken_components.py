@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +27,7 @@ from ddbench.testing.conformance import (
 from ddbench.types import Labels, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     )
 
 COUNTER = itertools.count(1)
+Install = Callable[..., object]
 
 
 def refuses(check: Callable[[Any], None], component: Any, sentence: str) -> None:

@@ -86,9 +86,7 @@ class IndexBlind(Twisted):
 
 
 class Chained(Twisted):
-    """Every index goes on from the one before it."""
-
-    before: ClassVar[dict[str, Any]] = {}
+    before: ClassVar[dict[str, Any]] = {}  # what an instance must not remember
 
     def twist(self, batch: Batch, task: SynthesisTask) -> Batch:
         shift = self.before.get("index") == 0 and task.indices == (1,)

@@ -17,7 +17,7 @@ from ddbench.spec import Spec
 HEAVY = ("torch", "torchvision", "timm", "diffusers", "pandas", "sklearn")
 UNCITED = ("executor", "reporter")  # plain infrastructure: there is nothing to cite
 SOURCE = re.compile(
-    r"\bSource:|\barXiv\b|\((?:[^()]*\D)?(?:19|20)\d\d\b|\b(?:Table|Eq\.|Algorithm) ?\d|\bmade up here\b"
+    r"\bSource:|\barXiv\b|\((?:[^()]*\D)?(?:19|20)\d\d\b|\b(?:Table|Eq\.|Algorithm) ?\d|\bmade up here\b|\bpapers\b"
     r"|\b(?:torchvision|timm|scikit-learn)\b"
 )
 

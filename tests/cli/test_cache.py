@@ -1,0 +1,94 @@
+"""``ddbench cache``: size, verify, prune."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Call = Callable[..., Any]
+
+
+def grow_old(folder: Path, days: float) -> None:
+    """Set a folder's time of change back."""
+    then = time.time() - days * 86400
+    os.utime(folder, (then, then))
+
+
+def test_size_counts_artifacts_and_bytes_by_kind(run: Call, command: Call) -> None:
+    run()
+
+    kinds = command("cache", "size", "--json").document["kinds"]
+
+    assert {kind: row["artifacts"] for kind, row in kinds.items()} == {
+        "squeeze": 1,
+        "synthesize": 2,
+        "relabel": 1,
+        "evaluate": 2,
+    }
+    for kind, row in kinds.items():
+        assert row["bytes"] == sum(file.stat().st_size for file in Path("store", kind).rglob("*") if file.is_file())
+
+
+def test_verify_finds_a_flipped_byte_and_the_next_run_mends_it(run: Call, command: Call) -> None:
+    before = run("--json").document
+    assert command("cache", "verify").out == "6 artifacts verified, 0 corrupt\n"
+    file = next(Path("store", "synthesize").rglob("*.safetensors"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 0xFF
+    file.write_bytes(content)
+
+    ended = command("cache", "verify")
+
+    assert ended.code == 1
+    assert ended.out.splitlines()[-1] == "6 artifacts verified, 1 corrupt"
+    assert file.name in ended.out
+    assert not file.exists()
+    after = run("--json").document
+    assert [row["top1"] for row in after["trials"]] == [row["top1"] for row in before["trials"]]
+
+
+def test_prune_deletes_the_old_of_one_kind_and_leaves_results(run: Call, command: Call) -> None:
+    run()
+    old, young = sorted(Path("store", "synthesize").glob("??/*"))
+    grow_old(old, days=3)
+    grow_old(next(Path("store", "squeeze").glob("??/*")), days=3)
+    files = {file: file.read_bytes() for file in Path("results").rglob("*.json")}
+
+    ended = command("cache", "prune", "--older-than", "2d", "--kind", "synthesize", "--yes")
+
+    assert ended.code == 0
+    assert ended.out.startswith("1 artifacts deleted")
+    assert (old.exists(), young.exists()) == (False, True)
+    assert len(list(Path("store", "squeeze").glob("??/*"))) == 1
+    assert {file: file.read_bytes() for file in Path("results").rglob("*.json")} == files
+
+
+def test_prune_asks_first_and_a_closed_stdin_means_no(run: Call, command: Call, monkeypatch: Any) -> None:
+    run()
+    artifact = next(Path("store", "squeeze").glob("??/*"))
+    grow_old(artifact, days=40)
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115, PTH123 - closed with the process
+
+    assert command("cache", "prune").code == 130
+    assert artifact.exists()
+
+
+def test_prune_sweeps_drafts_of_dead_processes_and_leaves_young_ones(run: Call, command: Call) -> None:
+    run()
+    dead, living = Path("store", "drafts", "dead"), Path("store", "drafts", "living")
+    dead.mkdir()
+    living.mkdir()
+    grow_old(dead, days=2)
+
+    assert "1 drafts of killed processes swept" in command("cache", "prune", "--yes").out
+    assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_an_empty_store_is_no_error(command: Call, toys: list[str]) -> None:
+    assert command("cache", "size", "--json").document["kinds"] == {}
+    assert command("cache", "verify").out == "0 artifacts verified, 0 corrupt\n"
+    assert command("cache", "prune", "--yes").code == 0
+    assert not Path("store").exists()

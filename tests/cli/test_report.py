@@ -1,0 +1,92 @@
+"""``ddbench report``: tables from result files alone."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def results(run: Call) -> None:
+    """Make results, and delete the store that they came from."""
+    assert run().code == 0
+    shutil.rmtree("store")
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("rich", ["top-1 in %", "toy-synth", "(2)"]),
+        ("markdown", ["| synthesizer | ipc |", "| toy-synth | 2 |"]),
+        ("latex", [r"\toprule", "toy-synth & 2 &"]),
+        ("csv", ["dataset,teacher,synthesizer", "toy,toy-teacher,toy-synth"]),
+    ],
+)
+def test_every_form_is_made_from_result_files_alone(command: Call, form: str, words: list[str]) -> None:
+    ended = command("report", "results", "--format", form)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert [word for word in words if word not in ended.out] == []
+    assert not Path("store").exists()
+
+
+def test_the_report_of_a_run_is_the_table_that_the_run_printed(run: Call, command: Call) -> None:
+    printed = run().out
+
+    assert printed.startswith(command("report").out)
+
+
+@pytest.mark.usefixtures("results")
+def test_a_report_goes_to_a_file_when_one_is_named(command: Call) -> None:
+    ended = command("report", "results", "--format", "csv", "-o", "table.csv")
+
+    assert (ended.code, ended.out) == (0, "")
+    assert len(pd.read_csv("table.csv")) == 2
+
+
+@pytest.mark.usefixtures("results")
+def test_a_file_that_cannot_be_written_is_named(command: Call) -> None:
+    ended = command("report", "results", "-o", "nowhere/table.md")
+
+    assert (ended.code, ended.err) == (2, "Error: nowhere/table.md cannot be written: No such file or directory\n")
+
+
+@pytest.mark.usefixtures("toys")
+def test_an_empty_folder_ends_with_4(command: Call) -> None:
+    Path("results").mkdir()
+
+    ended = command("report")
+
+    assert (ended.code, ended.out) == (4, "")
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("content", ["{", '{"schema": 99}', "[]"])
+def test_a_file_that_is_no_result_is_named_in_one_line(command: Call, content: str) -> None:
+    Path("results", "stray.json").write_text(content)
+
+    ended = command("report")
+
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    assert "results/stray.json" in ended.err
+
+
+@pytest.mark.usefixtures("results")
+def test_an_edited_result_is_flagged(command: Call) -> None:
+    file = next(Path("results").rglob("*.json"))
+    file.write_text(file.read_text().replace('"steps": 15', '"steps": 16'))
+
+    assert "1 results are flagged" in command("report").out
+    frame = pd.read_csv(io.StringIO(command("report", "--format", "csv").out))
+    assert sorted(frame["flag"].fillna("")) == ["", "key differs"]
