@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+_PARTS = {
+    *("trial", "key", "status", "error", "measures", "teacher", "costs", "bytes", "reported", "stages"),
+    *("environment", "started_at"),
+}
+
 COLUMNS = (
     "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
     "evaluation_seed", "status", "top1", "top5", "top1_best", "loss", "teacher_top1", "squeeze_seconds",
@@ -152,7 +157,7 @@ def read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"result file {path} cannot be read: {error}; delete it and run again") from None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.keys() >= _PARTS:
         raise UserError(f"{path} is not a result file of schema {SCHEMA}; keep other files out of the results folder")
     return found
 

@@ -312,7 +312,7 @@ def _require_contract(batch: Batch, data: DatasetSpec, counts: list[int]) -> Non
     shape = (len(labels), data.channels, data.image_size, data.image_size)
     if images.dtype != torch.uint8 or tuple(images.shape) != shape:
         raise ValueError(f"images must be uint8 of shape {shape}, got {images.dtype} of shape {tuple(images.shape)}")
-    if labels.dtype != torch.int64 or not bool(((labels >= 0) & (labels < data.num_classes)).all()):
+    if labels.ndim != 1 or labels.dtype != torch.int64 or not bool(((labels >= 0) & (labels < data.num_classes)).all()):
         raise ValueError(f"labels must be int64 in 0..{data.num_classes - 1}, got {labels.dtype} {labels.tolist()[:8]}")
     for label in labels.tolist():
         counts[label] += 1

@@ -129,9 +129,11 @@ class Live(Quiet):
 
     def stage_started(self, event: Event) -> None:
         """Draw a bar for a stage."""
+        from rich.markup import escape
+
         stage = _stage(event)
         if stage.key not in self._tasks:
-            self._tasks[stage.key] = self._progress.add_task(f"  {stage.label}", total=None, numbers="")
+            self._tasks[stage.key] = self._progress.add_task(f"  {escape(stage.label)}", total=None, numbers="")
             self._counts.update(left=-1, running=1)
         self._recount()
 

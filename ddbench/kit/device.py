@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ddbench.kit import pointwise
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -21,7 +23,9 @@ def autocast(compute: Compute) -> AbstractContextManager[object]:
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to a device, in the layout in which its convolutions are fastest there."""
+    """Move a network to a device, in the layout and form in which its convolutions are fastest there."""
+    if device.type == "cpu":
+        model = pointwise.rewrite(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

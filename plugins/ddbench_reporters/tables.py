@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 GAP = "\N{EN DASH}"
 _SETTINGS = ("dataset", "teacher", "labeler", "evaluator")
 _ROW = (*_SETTINGS, "synthesizer", "ipc")
+_DISTILLATIONS = "over n distillations, each the mean of its trainings"
+_TRAININGS = "over n trainings on one distilled set"
 
 
 @dataclass(frozen=True)
@@ -110,19 +112,22 @@ def _teacher(group: pd.DataFrame) -> str:
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    distillations = frame.groupby(list(_ROW))["synthesis_seed"].nunique().max() > 1
-    what = (
-        "over n distillations, each the mean of its trainings"
-        if distillations
-        else "over n trainings on one distilled set"
-    )
-    notes = [f"mean ± standard deviation (n) {what}; accuracy on the test split after the last epoch"]
+    notes = [f"mean ± standard deviation (n) {_axis(frame)}; accuracy on the test split after the last epoch"]
     notes += [f"paper: {source}" for source in frame["reported_source"].dropna().unique()]
     notes += [f"failed: {error}" for error in frame.loc[frame["status"] == "failed", "error"].unique()]
     flagged = int((frame["flag"].fillna("") != "").sum())
     if flagged:
         notes.append(f"{flagged} results are flagged: their key does not recompute from their settings")
     return tuple(notes)
+
+
+def _axis(frame: pd.DataFrame) -> str:
+    """Say what n counts: distillations, trainings, or in some cells the one and in others the other."""
+    done = frame[frame["status"] == "done"]
+    several = done.groupby([*_ROW, "architecture"], dropna=False)["synthesis_seed"].nunique() > 1
+    if not several.any():
+        return _TRAININGS
+    return _DISTILLATIONS if several.all() else f"{_DISTILLATIONS}, where there are several, else {_TRAININGS}"
 
 
 def _cost(groups: list[Any], shown: list[str]) -> Table:

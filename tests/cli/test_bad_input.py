@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BAD = {
     "unknown synthesizer": (["--synth", "toy-synht"], ["unknown synthesizer 'toy-synht'", "did you mean 'toy-synth'?"]),

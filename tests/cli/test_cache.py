@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 Call = Callable[..., Any]
 
@@ -66,11 +70,13 @@ def test_prune_deletes_the_old_of_one_kind_and_leaves_results(run: Call, command
     assert {file: file.read_bytes() for file in Path("results").rglob("*.json")} == files
 
 
-def test_prune_asks_first_and_a_closed_stdin_means_no(run: Call, command: Call, monkeypatch: Any) -> None:
+def test_prune_asks_first_and_a_closed_stdin_means_no(
+    run: Call, command: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run()
     artifact = next(Path("store", "squeeze").glob("??/*"))
     grow_old(artifact, days=40)
-    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115, PTH123 - closed with the process
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
     assert command("cache", "prune").code == 130
     assert artifact.exists()

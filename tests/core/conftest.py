@@ -46,13 +46,15 @@ def carry_out(tmp_path: Path) -> Iterator[Callable[..., list[Outcome]]]:
     from ddbench.stages import Context, work
 
     context = Context(tmp_path / "store", Place(tmp_path / "data", tmp_path / "cache"), "cpu")
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - stages seed it
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
 
-    def carry(stages: Iterator[Stage] | list[Stage], tell: Callable[[Event], None] = lambda event: None) -> list[Outcome]:
+    def carry(
+        stages: Iterator[Stage] | list[Stage], tell: Callable[[Event], None] = lambda event: None
+    ) -> list[Outcome]:
         return [work(stage, tell, context) for stage in stages]
 
     yield carry
     torch.use_deterministic_algorithms(mode=False)
     random.setstate(before[0])
-    np.random.set_state(before[1])  # noqa: NPY002 - stages seed it
+    np.random.set_state(before[1])
     torch.set_rng_state(before[2])

@@ -1,4 +1,4 @@
-"""Components that the tests of the core need beside the toys: odd, faulty, curious. Installed as a plugin by a fixture."""
+"""Components that the tests of the core need beside the toys: faulty, curious. A fixture installs them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Lottery:
     uses_teacher: ClassVar[bool] = False
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
-        drawn = [random.randrange(256), np.random.randint(256), int(torch.randint(256, ()))]  # noqa: S311, NPY002 - the global ones are the point
+        drawn = [random.randrange(256), np.random.randint(256), int(torch.randint(256, ()))]  # noqa: S311 - not a secret
         yield Batch(torch.tensor(drawn, dtype=torch.uint8).view(3, 1, 1, 1).repeat(1, 1, 8, 8), torch.arange(3))
 
 
@@ -134,7 +134,8 @@ class Vandal(ToySynth):
         first, second = task.teacher(), task.teacher()
         whole = {name: value.clone() for name, value in first.state_dict().items()}
         for weight in first.train().parameters():
-            weight.requires_grad_(requires_grad=True).data.zero_()
+            weight.requires_grad = True
+            weight.data.zero_()
         for teacher in (second, task.teacher()):
             _require_whole(teacher, whole)
         return super().synthesize(task)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import itertools
 import tomllib
 from dataclasses import fields
@@ -140,7 +140,7 @@ def test_a_component_named_twice_is_compared_once() -> None:
     ("key", "value"),
     [
         *itertools.product(["seeds", "synth-seeds", "ipc"], ["4-0", "a", "1,,2", "1.5", "-1", "1-2-3", "", " "]),
-        *itertools.product(["seeds", "ipc"], [1.5, True, None, {"a": 1}, [1, None], datetime.date(2024, 1, 1)]),
+        *itertools.product(["seeds", "ipc"], [1.5, True, None, {"a": 1}, [1, None], dt.date(2024, 1, 1)]),
         *itertools.product(["synth", "eval", "dataset", "labels"], ["a,", "a[", "a b", 3, None, [1], True, 1.5]),
         ("ipc", 0),
         ("ipc", "0-2"),
@@ -208,7 +208,7 @@ def test_a_wrong_file_is_one_line_with_its_name_and_the_place_in_it(tmp_path: Pa
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothere.toml cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"nothere\.toml cannot be read: No such file"):
         load(tmp_path / "nothere.toml")
     with pytest.raises(UserError, match="cannot be read"):
         load(tmp_path)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +9,7 @@ from ddbench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ddbench.plan import Plan
     from ddbench.types import Stage
@@ -83,14 +83,14 @@ def test_labels_of_two_teachers_for_the_same_images_are_two_stages(planned: Plan
 
 
 def test_a_plan_of_many_cells_holds_the_stages_that_each_cell_has_alone(planned: Planned) -> None:
-    lists = {
+    lists: dict[str, list[Any]] = {
         "synth": ["toy-synth", "toy-joint"],
         "labels": ["toy-labels", "live"],
         "teacher": ["toy-teacher", "toy-teacher[seed=1]"],
         "dataset": ["toy", "toy[size=9]"],
         "synth_seeds": [0, 1],
     }
-    together = planned(**{name: list(values) for name, values in lists.items()})
+    together = planned(**lists)
     for planned_trial in together.trials:
         cell = planned_trial.trial.cell
         alone = planned(
@@ -194,7 +194,9 @@ def test_planning_writes_nothing(planned: Planned, tmp_path: Path) -> None:
 
 
 def test_the_table_shows_short_specs_and_a_data_set_by_its_name(planned: Planned) -> None:
-    [trial] = planned(dataset="located[path=secret]", synth="toy-synth[noise=5,fail_at=9]", eval="toy-net[width=8]").trials
+    [trial] = planned(
+        dataset="located[path=secret]", synth="toy-synth[noise=5,fail_at=9]", eval="toy-net[width=8]"
+    ).trials
     cell = trial.trial.cell
     assert [str(cell.dataset), str(cell.synthesizer), str(cell.architecture), str(cell.teacher)] == [
         "toy", "toy-synth[fail_at=9]", "toy-net", "toy-teacher",

@@ -45,7 +45,7 @@ def test_a_plugin_that_cannot_be_loaded_is_reported_in_one_line_and_the_others_w
     install: Install, name: str
 ) -> None:
     source, reason = BROKEN[name]
-    install("a-sound", f"ddbench_core_sound_{len(name)}", SOUND)
+    install("a-sound", "ddbench_core_a_sound", SOUND)
     install(name, f"ddbench_core_{name.replace('-', '_')}", source, distribution="stranger")
     install("z-sound", "ddbench_core_z_sound", SOUND.replace('"sound"', '"other"'))
     plugin = discover().named(name)
@@ -58,23 +58,27 @@ def test_a_plugin_that_cannot_be_loaded_is_reported_in_one_line_and_the_others_w
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("name", "answer", "reason"),
     [
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("None", "NoneType"),
-        ("{'half': 3}", "half"),
-        ("{3: 'nowhere:Half'}", "3"),
+        ("raises", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("is_empty", "None", "NoneType"),
+        ("gives_a_number", "{'half': 3}", "'half': 3"),
+        ("names_a_number", "{3: 'nowhere:Half'}", "3: 'nowhere:Half'"),
+        ("gives_a_list", "['half']", "list"),
     ],
 )
 def test_a_hook_that_fails_is_reported_in_one_line_and_the_others_work(
-    install: Install, answer: str, reason: str
+    install: Install, name: str, answer: str, reason: str
 ) -> None:
-    name = f"ddbench_core_half_{abs(hash(answer))}"
-    install("sound", f"{name}_sound", SOUND)
-    install("half", name, f"from ddbench import hookimpl\n@hookimpl\ndef ddbench_synthesizers(): return {answer}\n")
+    install("sound", f"ddbench_core_sound_beside_{name}", SOUND)
+    install(
+        "half",
+        f"ddbench_core_{name}",
+        f"from ddbench import hookimpl\n@hookimpl\ndef ddbench_synthesizers(): return {answer}\n",
+    )
     assert reason in broken("half").error
     assert "\n" not in broken("half").error
-    assert [entry.plugin.name for entry in registry().entries("synthesizer") if entry.name in {"half", "3", 3}] == []
+    assert "half" not in {entry.plugin.name for entry in registry().entries()}
     assert registry().has("synthesizer", "sound")
 
 

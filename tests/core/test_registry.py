@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import textwrap
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,20 +201,38 @@ def test_the_identity_is_name_version_and_every_field() -> None:
     assert resolved.identity == {"name": "cook", "version": 3, **resolved.full.mapping()}
 
 
+BURNT = """
+from dataclasses import dataclass
+from typing import ClassVar
+from ddbench import hookimpl
+
+@hookimpl
+def ddbench_labelers():
+    return {"burnt": Burnt}
+
+@dataclass(frozen=True)
+class Burnt:
+    version: ClassVar[int] = 1
+    rho: float = 0.5
+"""
+
+
 @pytest.mark.parametrize(
-    ("content", "part"), [("[cook]\nroh = 0.1\n", "'roh'"), ("[cook]\nrho = 7\n", "rho"), ("[cook\n", "at line 1, column 7")]
+    ("name", "content", "part"),
+    [
+        ("key", "[burnt]\nroh = 0.1\n", "unknown parameter 'roh'"),
+        ("value", "[burnt]\nrho = 'big'\n", "rho: "),
+        ("syntax", "[burnt\n", "at line 1"),
+        ("bytes", b"# \xff", "utf-8"),
+    ],
 )
-def test_a_recipe_that_is_wrong_is_one_line(install: Install, content: str, part: str) -> None:
-    name = f"ddbench_core_burnt_{abs(hash(content))}"
-    package = install(f"burnt-{len(content)}", name) / name
+def test_a_recipe_that_is_wrong_is_one_line(install: Install, name: str, content: str | bytes, part: str) -> None:
+    package = install("burnt", f"ddbench_core_burnt_{name}") / f"ddbench_core_burnt_{name}"
     (package / "recipes").mkdir(parents=True)
-    source = KITCHEN.split("@hookimpl\ndef ddbench_arch")[0].partition("@hookimpl")[0]
-    classes = KITCHEN[KITCHEN.index("@dataclass") :]
-    hook = '@hookimpl\ndef ddbench_synthesizers(): return {"cook2": Cook}\n'
-    (package / "__init__.py").write_text(source + hook + classes)
-    (package / "recipes" / "toy.toml").write_text(content.replace("cook", "cook2"))
+    (package / "__init__.py").write_text(BURNT)
+    (package / "recipes" / "toy.toml").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
-        registry().resolve("synthesizer", Spec("cook2"), "toy")
+        registry().resolve("labeler", Spec("burnt"), "toy")
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -261,8 +279,6 @@ def test_a_class_that_cannot_be_imported_is_refused_naming_its_plugin(name: str)
 
 
 def test_a_class_is_imported_when_it_is_first_used() -> None:
-    import sys
-
     sys.modules.pop("ddbench_core_kitchen.pantry", None)
     entry = registry().entry("synthesizer", "lazy")
     assert entry.module == "ddbench_core_kitchen.pantry"
@@ -282,8 +298,7 @@ def test_entries_come_sorted_in_the_order_of_a_run_and_by_name() -> None:
     assert "toy-net" in names
 
 
-def test_a_written_component_knows_its_class() -> None:
+def test_a_class_may_stand_in_place_of_its_name() -> None:
     resolved = registry().resolve("architecture", Spec.parse("toy-net[width=4]"))
     assert resolved.component == ToyNet(4)
-    assert resolved.entry.target is ToyNet
-    assert textwrap.dedent(resolved.entry.module) == "ddbench.testing.toys"
+    assert (resolved.entry.target, resolved.entry.module) == (ToyNet, "ddbench.testing.toys")

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.store import Artifact, Store, default_root, require_writable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "ab" * 32
 TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.tensor([0, 2, 1])}
@@ -174,8 +177,7 @@ def test_artifacts_come_sorted_by_kind_and_key(store: Store) -> None:
 def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os, time
-        from pathlib import Path
-        from ddbench.store import Store
+                from ddbench.store import Store
         store, ready = Store(Path({str(store.root)!r})), Path({str(tmp_path)!r})
         (ready / f"ready-{{os.getpid()}}").touch()
         while not (ready / "go").exists():
@@ -201,8 +203,7 @@ def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path:
 def test_the_lock_of_a_killed_process_is_free(store: Store) -> None:
     code = textwrap.dedent(f"""
         import os
-        from pathlib import Path
-        from ddbench.store import Store
+                from ddbench.store import Store
         Store(Path({str(store.root)!r})).lock({KEY!r}).acquire()
         os._exit(9)
     """)

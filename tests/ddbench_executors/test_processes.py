@@ -49,14 +49,18 @@ def do(monkeypatch: pytest.MonkeyPatch) -> Any:
 CHAIN = (stage("a"), stage("b", teacher="a"), stage("c", teacher="b"), stage("d"))
 
 
-@pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)])
-def test_inputs_run_before_the_stages_that_read_them(do: Any, executor: Processes | Serial) -> None:
-    outcomes, _ = run(executor, do.name_worker, CHAIN)
+@pytest.mark.parametrize(("executor", "here"), [(Serial(), True), (Processes(workers=1), False)])
+def test_inputs_run_before_the_stages_that_read_them_and_events_come_home(
+    do: Any, executor: Processes | Serial, here: bool
+) -> None:
+    outcomes, events = run(executor, do.name_worker, CHAIN)
 
     order = [outcome.stage.key for outcome in outcomes]
     assert sorted(order) == ["a", "b", "c", "d"]
     assert order.index("a") < order.index("b") < order.index("c")
     assert {outcome.meta["threads"] for outcome in outcomes} == {1}
+    assert {outcome.meta["pid"] == os.getpid() for outcome in outcomes} == {here}
+    assert Counter(event.name for event in events) == {"stage-started": 4}
 
 
 def test_serial_skips_what_reads_a_failure_and_goes_on_with_the_rest(do: Any) -> None:
@@ -79,13 +83,7 @@ def test_serial_gives_torch_its_threads_back(do: Any) -> None:
         torch.set_num_threads(before)
 
 
-def test_processes_computes_elsewhere_and_tells_the_events_here(do: Any) -> None:
-    outcomes, events = run(Processes(workers=1), do.name_worker, CHAIN)
-
-    assert os.getpid() not in {outcome.meta["pid"] for outcome in outcomes}
-    assert Counter(event.name for event in events) == {"stage-started": 4}
-
-
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fails_by_name(
     do: Any, tmp_path: Path
 ) -> None:
@@ -100,6 +98,7 @@ def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fail
     assert told == [f"stage {key}: its worker died with exit code -9; trying once more" for key in (once, "always")]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_idle_is_replaced(do: Any) -> None:
     left = frontier(stage("a"), stage("b", teacher="a"))
     outcomes = []

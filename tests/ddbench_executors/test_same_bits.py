@@ -29,6 +29,7 @@ def checksums(store: Path) -> dict[str, Any]:
     return {meta["key"]: (meta["files"], meta["result"]) for meta in metas}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toys")
 def test_serial_and_workers_and_any_order_store_the_same_bits_and_measures() -> None:
     ddbench.run(**GRID, synth=SYNTHS, executor="serial", store="serial", out="a")

@@ -106,9 +106,8 @@ def write_parquet(folder: Path) -> None:
     for split in ("train", "test"):
         files = sorted((folder.parent / "pictures" / split).rglob("*.png"))
         labels = [int(file.parent.name.split()[1]) for file in files]
-        pq.write_table(
-            pa.table({"image": [file.read_bytes() for file in files], "label": labels}), folder / f"{split}.parquet"
-        )
+        table = pa.table({"image": [file.read_bytes() for file in files], "label": labels})
+        pq.write_table(table, folder / f"{split}.parquet")
 
 
 WRITERS = {"folder": write_folder, "parquet": write_parquet}

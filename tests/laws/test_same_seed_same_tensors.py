@@ -22,12 +22,6 @@ SYNTHESIZERS = Registry(discover()).entries("synthesizer")
 TINY = {"iterations": 1, "steps": 1}
 
 
-@pytest.fixture
-def threads() -> None:
-    """Let this process compute on one thread, as the executors do."""
-    torch.set_num_threads(1)
-
-
 def tensors(store: Path) -> dict[str, Tensor]:
     """Return all that a store holds, by kind, key, file and name."""
     found = {}

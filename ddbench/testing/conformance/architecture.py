@@ -22,8 +22,10 @@ def check_architecture(component: Architecture, bench: Bench | None = None) -> N
     bench = bench or Bench()
     bench.architecture = component
     accept(component, bench)
-    data, model = bench.data, bench.build(0)
+    data, model, twin, other = bench.data, bench.build(0), bench.build(0), bench.build(1)
     promised(component, isinstance(model, nn.Module), "builds something that is no torch module")
+    promised(component, equal(model.state_dict(), twin.state_dict()), "draws other weights from the same seed")
+    promised(component, not equal(model.state_dict(), other.state_dict()), "draws the same weights from every seed")
     images = pixels.normalise(bench.train.images(torch.arange(4)), data)
     logits = model.train()(images)
     promised(component, isinstance(logits, torch.Tensor), "gives something else than logits when it trains")
@@ -32,9 +34,6 @@ def check_architecture(component: Architecture, bench: Bench | None = None) -> N
     logits.square().sum().backward()
     _check_gradients(component, model)
     promised(component, model.eval()(images).shape == logits.shape, "gives logits of another shape in eval mode")
-    fresh, twin, other = bench.build(1).state_dict(), bench.build(1).state_dict(), bench.build(2)
-    promised(component, equal(fresh, twin), "draws other weights from the same seed")
-    promised(component, not equal(fresh, other.state_dict()), "draws the same weights from every seed")
     other.load_state_dict(model.state_dict())
     promised(
         component, torch.equal(other.eval()(images), model(images)), "answers differently once its weights are loaded"

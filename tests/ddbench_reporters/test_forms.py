@@ -1,0 +1,123 @@
+"""The same tables for the terminal, Markdown, LaTeX and spreadsheets."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ddbench.types import RenderTask
+from ddbench_reporters.csv import Csv
+from ddbench_reporters.latex import Latex, escape
+from ddbench_reporters.markdown import Markdown
+from ddbench_reporters.terminal import Terminal
+
+Frame = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def awkward(frame: Frame) -> pd.DataFrame:
+    """Return a frame with all that a form can trip over."""
+    return frame(
+        {"synthesizer": "dwa[rho=0.02]", "top1": 61.5, "reported": 65.7, "reported_source": "Smith & Co_2024, 100 %"},
+        {"synthesizer": "dwa[rho=0.02]", "top1": 60.5, "evaluation_seed": 1},
+        {"synthesizer": 'odd[path="a|b"]', "status": "failed", "error": "ValueError: [x] | {y} \\ #1 ~ ^"},
+        {"synthesizer": "dwa[rho=0.02]", "architecture": "timm/vit[size=8]", "top1": 50.0},
+    )
+
+
+def cells(line: str) -> list[str]:
+    """Split a line of a Markdown table at the pipes that are not escaped."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def test_markdown_has_as_many_cells_in_every_line_of_a_table(awkward: pd.DataFrame) -> None:
+    blocks = Markdown().render(RenderTask(awkward)).split("\n\n")
+    grids = [block.splitlines() for block in blocks if block.startswith("|")]
+
+    assert len(grids) == 2
+    for header, rule, *rows in grids:
+        assert {len(cells(line)) for line in (header, rule, *rows)} == {len(cells(header))}
+        assert all(re.fullmatch(r"---:?", cell) for cell in cells(rule))
+        assert len(rows) == 2
+
+
+def test_markdown_escapes_pipes_and_aligns_numbers_to_the_right(awkward: pd.DataFrame) -> None:
+    lines = Markdown().render(RenderTask(awkward)).splitlines()
+
+    assert cells(lines[2]) == ["synthesizer", "ipc", "resnet50", "timm/vit[size=8]", "mean", "teacher"]
+    assert cells(lines[3]) == ["---", "---", "---:", "---:", "---:", "---:"]
+    assert cells(lines[4])[:3] == ["dwa[rho=0.02]", "10", "61.0 ± 0.7 (2) [paper 65.7]"]
+    assert cells(lines[5])[0] == 'odd[path="a\\|b"]'
+
+
+def test_latex_has_booktabs_rules_and_as_many_cells_in_every_row(awkward: pd.DataFrame) -> None:
+    text = Latex().render(RenderTask(awkward))
+
+    tabulars = re.findall(r"\\begin\{tabular\}\{([lr]+)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
+    assert len(tabulars) == text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+    for columns, body in tabulars:
+        lines = body.splitlines()
+        assert [line for line in lines if line.startswith("\\") and line.endswith("rule")] == [
+            r"\toprule",
+            r"\midrule",
+            r"\bottomrule",
+        ]
+        rows = [line for line in lines if line.endswith(r" \\")]
+        assert len(rows) == 3
+        assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {len(columns)}
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a_b & 50 % #1 $", r"a\_b \& 50 \% \#1 \$"),
+        ("{x}", r"\{x\}"),
+        ("\\ ~ ^", r"\textbackslash{} \textasciitilde{} \textasciicircum{}"),
+        ("61.0 ± 0.7", r"61.0 $\pm$ 0.7"),
+    ],
+)
+def test_latex_makes_special_characters_harmless(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_csv_comes_back_equal_through_pandas(frame: Frame) -> None:
+    table = frame(
+        {"synthesizer": "dwa[rho=0.02,steps=3]", "top1": 100 / 3, "top5": 99.9, "loss": 0.1 + 0.2, "error": "-"},
+        {"synthesizer": 'odd[path="a,b"]', "status": "failed", "top1": math.nan, "error": 'said "no", twice'},
+    )
+
+    back = pd.read_csv(io.StringIO(Csv().render(RenderTask(table))))
+
+    assert list(back.columns) == list(table.columns)
+    for name in ("synthesizer", "ipc", "status", "error", "evaluation_seed"):
+        assert list(back[name]) == list(table[name])
+    pd.testing.assert_series_equal(back["top1"], table["top1"], rtol=1e-15)
+    pd.testing.assert_series_equal(back["loss"], table["loss"], rtol=1e-15)
+
+
+def test_the_terminal_shows_brackets_as_they_are(awkward: pd.DataFrame) -> None:
+    text = Terminal().render(RenderTask(awkward, width=200))
+
+    for words in ("dwa[rho=0.02]", 'odd[path="a|b"]', "timm/vit[size=8]", "[paper 65.7]", "ValueError: [x] | {y}"):
+        assert words in text
+
+
+@pytest.mark.parametrize("settings", [{"width": 60}, {"width": 120}, {"width": 200}])
+def test_the_terminal_never_cuts_a_number(frame: Frame, settings: dict[str, Any]) -> None:
+    table = frame(*({"architecture": name, "top1": 61.5} for name in ("resnet50", "mobilenetv2", "vgg16")))
+
+    text = Terminal().render(RenderTask(table, **settings))
+
+    assert text.count("61.5 (1)") == 3
+    assert max(map(len, text.splitlines())) <= settings["width"]
+
+
+def test_the_terminal_is_coloured_only_where_asked(awkward: pd.DataFrame) -> None:
+    assert "\x1b[" not in Terminal().render(RenderTask(awkward, color=False))
+    assert "\x1b[" in Terminal().render(RenderTask(awkward, color=True))
