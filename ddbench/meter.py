@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,8 @@ def _forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
-        _CLEAR.write_text("5", encoding="ascii")  # Linux: set the high-water mark back to what is resident now
+        with suppress(OSError):  # a hardened container may refuse; the peak is then that of the process so far
+            _CLEAR.write_text("5", encoding="ascii")  # Linux: set the high-water mark back to what is resident now
 
 
 def _peak(device: torch.device) -> int:

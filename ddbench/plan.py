@@ -64,8 +64,9 @@ def plan(benchmark: Benchmark, registry: Registry, place: Place) -> Plan:
         UserError: a name, parameter, data set or combination that cannot work; nothing has been computed or written.
     """
     planner = _Planner(registry, place, benchmark.precision)
-    trials = tuple(dict.fromkeys(benchmark.trials()))
-    return Plan(benchmark, tuple(planner.trial(trial) for trial in trials), planner.stages)
+    planned = (planner.trial(trial) for trial in dict.fromkeys(benchmark.trials()))
+    distinct = {trial.evaluate: trial for trial in planned}  # two names of one thing are one trial
+    return Plan(benchmark, tuple(distinct.values()), planner.stages)
 
 
 @dataclass
@@ -104,7 +105,7 @@ class _Planner:
         evaluate = self._evaluate(common, made, exam)
         shown = Cell(
             Spec(data.name),
-            _shown_teacher(teacher),
+            _shown_teacher(teacher) if asked else Spec("none"),
             synthesizer.short,
             cell.ipc,
             labeler.short,

@@ -218,7 +218,12 @@ def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
 def _adapter(target: type) -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(target)
+    try:
+        return TypeAdapter(target)
+    except Exception as error:
+        raise UserError(
+            f"the fields of {target.__module__}.{target.__name__} cannot be read: {one_line(error)}"
+        ) from error
 
 
 def _make(entry: Entry, target: type, values: Mapping[str, Any], written: str) -> Any:

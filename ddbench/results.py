@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
-from ddbench.keys import stage_key
+from ddbench.keys import digest, stage_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ SCHEMA = 1
 
 _PARTS = {
     *("trial", "key", "status", "error", "measures", "teacher", "costs", "bytes", "reported", "stages"),
-    *("environment", "started_at"),
+    *("environment", "started_at", "checksum"),
 }
 
 COLUMNS = (
@@ -40,7 +40,7 @@ def document(plan: Plan, planned: PlannedTrial, metas: Mapping[str, Any], end: M
     ``metas`` holds the store's meta by key, as far as there is any; ``end`` gives ``status`` and ``error``.
     """
     evaluate = metas.get(planned.evaluate, {})
-    return {
+    written = {
         "schema": SCHEMA,
         "trial": trial_columns(planned.trial),
         "key": planned.evaluate,
@@ -54,8 +54,9 @@ def document(plan: Plan, planned: PlannedTrial, metas: Mapping[str, Any], end: M
         "stages": _stages(plan, planned),
         "environment": evaluate.get("environment"),
         "sources": evaluate.get("sources"),
-        "started_at": evaluate.get("finished_at"),
+        "started_at": evaluate.get("started_at"),
     }
+    return written | {"checksum": digest(written)}
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -163,23 +164,30 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def flag(found: Mapping[str, Any]) -> str:
-    """Return ``key differs`` for a document whose key does not recompute from its settings, else an empty string."""
+    """Return ``key differs`` if the key does not recompute from the settings, else ``edited`` if the checksum fails."""
+    if not _key_recomputes(found):
+        return "key differs"
+    content = {name: value for name, value in found.items() if name != "checksum"}
+    return "" if digest(content) == found["checksum"] else "edited"
+
+
+def _key_recomputes(found: Mapping[str, Any]) -> bool:
     stages = found["stages"]
-    sound = all(
+    shards, evaluate = stages["synthesize"], stages["evaluate"]
+    recomputed = all(
         stage_key(kind, stage["facts"], stage["inputs"]) == stage["key"]
         for kind, stage in stages.items()
         if kind != "synthesize"
     )
-    shards = stages["synthesize"]
-    made = [
-        shards["facts"] | ({"index": index} if "index" in shards["facts"] else {})
-        for index in range(len(shards["keys"]))
-    ]
-    sound = sound and [stage_key("synthesize", facts, shards["inputs"]) for facts in made] == shards["keys"]
-    linked = found["key"] == stages["evaluate"]["key"] and set(shards["keys"]) <= set(
-        stages["evaluate"]["inputs"].values()
-    )
-    return "" if sound and linked else "key differs"
+    linked = found["key"] == evaluate["key"] and set(shards["keys"]) <= set(evaluate["inputs"].values())
+    return bool(recomputed and linked and _shard_keys(shards) == shards["keys"])
+
+
+def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
+    """Recompute the keys of shards, which differ in their index alone."""
+    facts, count = shards["facts"], len(shards["keys"])
+    made = [facts | {"index": index} for index in range(count)] if "index" in facts else [facts] * count
+    return [stage_key("synthesize", each, shards["inputs"]) for each in made]
 
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:

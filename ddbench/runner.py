@@ -48,7 +48,8 @@ def run(**options: Any) -> pd.DataFrame:
 
     Options are the command line's: ``synth``, ``eval``, ``dataset``, ``ipc``, ``teacher``, ``labels``, ``evaluator``,
     ``seeds``, ``synth_seeds``, ``teacher_floor``, ``precision`` and ``benchmark`` (a TOML file) say what;
-    ``out``, ``store``, ``data_root``, ``download``, ``device`` and ``executor`` say where.
+    ``out``, ``store``, ``data_root``, ``download``, ``device`` and ``executor`` say where. In a script, call it under
+    ``if __name__ == "__main__":``, for the workers of ``processes`` import the script anew.
 
     Raises:
         UserError: a name, value or combination that cannot work; nothing has been computed or written.
@@ -120,12 +121,14 @@ class _Run:
         """Read the metas of all stages that are there, every byte verified; returns the keys found corrupt."""
         corrupt = set()
         for key, stage in self.plan.stages.items():
-            was_there = store.has(stage.kind, key)
-            meta = sound_meta(store, stage, self.tell) if was_there else None
-            if meta is not None:
-                self.metas[key] = meta
-            elif was_there:
+            if not store.has(stage.kind, key):
+                continue
+            with store.lock(key):
+                meta = sound_meta(store, stage, self.tell)
+            if meta is None:
                 corrupt.add(key)
+            else:
+                self.metas[key] = meta
         return corrupt
 
     def _work_through(self, frontier: StageFrontier) -> None:

@@ -100,6 +100,7 @@ def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[s
     compute = Compute(device, stage.facts["precision"], _seed(stage), _Progress(stage, tell))
     _make_repeatable(compute.seed, device)
     bench = _Bench(stage, context, compute, Store(context.store))
+    started = datetime.now(UTC)
     with metered(device) as cost:
         result = _VERBS[stage.kind](bench, draft)
         spent = cost()
@@ -112,7 +113,7 @@ def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[s
         "cost": asdict(spent),
         "environment": capture(device_name(device)),
         "sources": bench.sources,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started_at": started.isoformat(timespec="seconds"),
     }
 
 

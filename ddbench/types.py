@@ -248,7 +248,7 @@ class Result:
 class Event:
     """Something that happened in a run, told to every listener.
 
-    ``name`` is ``run-started`` (``stages``: all of them, ``reused``: number of those in the store),
+    ``name`` is ``run-started`` (``stages``: all of them, ``needed``: keys of those to compute),
     ``stage-started``, ``stage-progress`` (``done``, ``total`` and numbers such as ``loss`` and ``top1``),
     ``stage-finished`` (``outcome``), ``warning`` (``message``) or ``run-finished`` (``results``: the rows).
     """

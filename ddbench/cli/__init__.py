@@ -27,7 +27,8 @@ def cli() -> None:
 
     The method chooses the images; the benchmark, never the method, chooses the exam.
 
-    Exit codes: 0 ok, 2 usage or configuration, 3 some cells failed, 130 interrupted (what was done is kept).
+    Exit codes: 0 ok, 2 usage or configuration, 3 some cells failed or some artifacts are corrupt,
+    4 nothing to report, 130 interrupted (what was done is kept).
     """
 
 

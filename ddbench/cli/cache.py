@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ddbench.store import Store
 
+SOME_CORRUPT = 3
 _STALE_SECONDS = 24 * 3600  # an older draft belongs to a process that has died
 
 
@@ -69,7 +70,7 @@ def verify(store: Path | None) -> int:
             opened.remove(artifact.kind, artifact.key)
             click.echo(f"corrupt, removed: {error}")
     click.echo(f"{checked} artifacts verified, {corrupt} corrupt")
-    return 1 if corrupt else 0
+    return SOME_CORRUPT if corrupt else 0
 
 
 @cache.command()

@@ -23,6 +23,8 @@ NonNegative = Annotated[float, Ge(0)]
 Momentum = Annotated[float, Ge(0), Lt(1)]
 Scale = Annotated[float, Gt(0), Le(1)]
 
+_Schedule = schedule.Name  # in the class below, "schedule" is a field
+
 
 @dataclass(frozen=True)
 class Standard:
@@ -65,7 +67,7 @@ class Standard:
     momentum: Momentum = 0.9
     weight_decay: NonNegative = 0.01
     decay: optim.Decay = "all"
-    schedule: schedule.Name = "cosine"
+    schedule: _Schedule = "cosine"
     warmup_epochs: Whole = 0
     padding: Whole = 4
     min_scale: Scale = 1.0

@@ -92,7 +92,7 @@ class _Pool:
         ours, theirs = context.Pipe()
         taken = len(self._workers)
         gpu = self._gpus[taken % len(self._gpus)] if self._gpus else None
-        process = context.Process(target=_serve, args=(theirs, self._work, gpu), daemon=True, name=f"ddbench-{taken}")
+        process = context.Process(target=_serve, args=(theirs, self._work, gpu), name=f"ddbench-{taken}")
         process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))

@@ -52,7 +52,7 @@ class RandomPerturbation:
     isolated: ClassVar[bool] = True
     uses_teacher: ClassVar[bool] = True
 
-    perturbation: Literal["norm-matched", "gaussian", "none"] = "norm-matched"
+    perturbation: Literal["norm-matched", "gaussian"] | None = "norm-matched"
     rho: Annotated[float, Ge(0)] = 0.015
     sigma: Annotated[float, Ge(0)] = 1e-3
     statistics_on: Literal["perturbed", "original"] = "perturbed"
@@ -74,7 +74,7 @@ class RandomPerturbation:
 
     def identity(self) -> Mapping[str, object]:
         """Return what the key holds: the magnitude of the perturbation that is used, not of the others."""
-        unused = {"norm-matched": {"sigma"}, "gaussian": {"rho"}, "none": {"rho", "sigma"}}[self.perturbation]
+        unused = {"norm-matched": {"sigma"}, "gaussian": {"rho"}, None: {"rho", "sigma"}}[self.perturbation]
         return {name: value for name, value in asdict(self).items() if name not in unused}
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
@@ -89,7 +89,7 @@ class RandomPerturbation:
             yield Batch(images, part.classes)
 
     def _perturb(self, teacher: nn.Module, seed: int) -> None:
-        if self.perturbation == "none":
+        if self.perturbation is None:
             return
         noise = directions.gaussian(teacher, rng.generator(seed))
         if self.perturbation == "norm-matched":

@@ -26,6 +26,8 @@ Scale = Annotated[float, Gt(0), Le(1)]
 
 TEST_EVERY = 10  # epochs; the teacher is the last one, whatever the tests on the way say
 
+_Schedule = schedule.Name  # in the class below, "schedule" is a field
+
 
 @dataclass(frozen=True)
 class Train:
@@ -61,7 +63,7 @@ class Train:
     learning_rate: Positive = 0.1
     momentum: Momentum = 0.9
     weight_decay: Decay = 5e-4
-    schedule: schedule.Name = "cosine"
+    schedule: _Schedule = "cosine"
     warmup_epochs: Whole = 0
     padding: Whole = 4
     min_scale: Scale = 1.0

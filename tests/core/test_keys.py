@@ -113,7 +113,7 @@ def test_what_json_cannot_hold_has_no_digest() -> None:
         ({"dataset": "toy[size=9]"}, {"squeeze", "synthesize", "relabel", "evaluate"}),
         ({"precision": "bfloat16"}, {"squeeze", "synthesize", "relabel", "evaluate"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_a_choice_moves_the_keys_of_what_it_can_change_and_no_others(
     planned: Callable[..., Plan], lists: dict[str, Any], parts: set[str]

@@ -96,7 +96,7 @@ def test_a_plan_of_many_cells_holds_the_stages_that_each_cell_has_alone(planned:
         alone = planned(
             synth=cell.synthesizer,
             labels=cell.labeler,
-            teacher=cell.teacher,
+            teacher=cell.teacher if planned_trial.teacher else "toy-teacher",
             synth_seeds=planned_trial.trial.synthesis_seed,
             dataset="toy" if planned_trial.data.image_size == 8 else "toy[size=9]",
         )

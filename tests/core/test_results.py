@@ -291,9 +291,17 @@ def test_edited_keys_and_inputs_are_flagged(found: dict[str, Any], edit: str) ->
     assert results.flag(found) == "key differs"
 
 
-def test_the_index_written_down_is_that_of_the_first_shard_and_does_not_matter(found: dict[str, Any]) -> None:
-    found["stages"]["synthesize"]["facts"]["index"] = 7
-    assert results.flag(found) == ""
+@pytest.mark.parametrize(
+    "way",
+    [("stages", "synthesize", "facts", "index"), ("measures", "top1"), ("trial", "evaluation_seed"), ("trial", "ipc")],
+    ids=".".join,
+)
+def test_what_the_key_does_not_hold_is_guarded_by_the_checksum(found: dict[str, Any], way: tuple[str, ...]) -> None:
+    place = found
+    for name in way[:-1]:
+        place = place[name]
+    place[way[-1]] += 1
+    assert results.flag(found) == "edited"
 
 
 def test_a_set_made_in_one_piece_and_one_without_a_teacher_are_not_flagged(documents: Documents) -> None:

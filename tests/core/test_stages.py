@@ -244,7 +244,7 @@ def test_the_meta_records_facts_inputs_cost_sources_and_environment(planned: Pla
     assert meta["sources"].keys() == {"ddbench"}
     assert meta["environment"]["device"] == "cpu"
     assert 0 <= meta["result"]["top1"] <= 100
-    assert meta["finished_at"].endswith("+00:00")
+    assert meta["started_at"].endswith("+00:00")
 
 
 def test_a_foreign_component_s_package_is_among_the_sources(planned: Planned, carry_out: CarryOut) -> None:

@@ -177,7 +177,8 @@ def test_artifacts_come_sorted_by_kind_and_key(store: Store) -> None:
 def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os, time
-                from ddbench.store import Store
+        from pathlib import Path
+        from ddbench.store import Store
         store, ready = Store(Path({str(store.root)!r})), Path({str(tmp_path)!r})
         (ready / f"ready-{{os.getpid()}}").touch()
         while not (ready / "go").exists():
@@ -195,6 +196,7 @@ def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path:
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("ready-*"))) < 2:
         assert time.monotonic() < deadline
+        assert [rival.poll() for rival in rivals] == [None, None]
         time.sleep(0.01)
     (tmp_path / "go").touch()
     assert sorted(rival.communicate(timeout=60)[0].strip() for rival in rivals) == ["done", "reused"]
@@ -203,7 +205,8 @@ def test_two_processes_that_want_one_key_compute_it_once(store: Store, tmp_path:
 def test_the_lock_of_a_killed_process_is_free(store: Store) -> None:
     code = textwrap.dedent(f"""
         import os
-                from ddbench.store import Store
+        from pathlib import Path
+        from ddbench.store import Store
         Store(Path({str(store.root)!r})).lock({KEY!r}).acquire()
         os._exit(9)
     """)

@@ -5,6 +5,7 @@ from importlib import resources
 
 import pytest
 
+from ddbench.spec import Spec
 from ddbench_random_perturbation.synthesizer import RandomPerturbation
 
 
@@ -26,3 +27,7 @@ def test_recipes_cover_the_same_data_sets_as_dwas() -> None:
 def test_settings_are_dwas_but_for_the_ascent(name: str) -> None:
     assert MINE[name] == {key: value for key, value in THEIRS[name].items() if key != "steps"}
     RandomPerturbation(**MINE[name])  # type: ignore[arg-type] # a recipe's values are plain
+
+
+def test_no_perturbation_can_be_written_as_a_spec() -> None:
+    assert RandomPerturbation(**Spec.parse("random-perturbation[perturbation=none]").mapping()).perturbation is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
@@ -70,7 +70,7 @@ def test_a_gaussian_perturbation_has_the_deviation_asked(bench: Bench) -> None:
 def test_no_perturbation_gives_the_images_of_dwa_with_rho_0_bit_for_bit(
     bench: Bench,
 ) -> None:
-    plain = dataclasses.replace(QUICK, perturbation="none", batch_size=3)
+    plain = dataclasses.replace(QUICK, perturbation=None, batch_size=3)
     unmoved = DWA(rho=0, iterations=4, learning_rate=0.1, jitter=2, batch_size=3)
     assert torch.equal(images_of(plain, task_of(bench, 0, 1)), images_of(unmoved, task_of(bench, 0, 1)))
 
@@ -99,10 +99,12 @@ def test_statistics_can_be_those_of_the_original_network(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("perturbation", "absent"), [("norm-matched", {"sigma"}), ("gaussian", {"rho"}), ("none", {"rho", "sigma"})]
+    ("perturbation", "absent"), [("norm-matched", {"sigma"}), ("gaussian", {"rho"}), (None, {"rho", "sigma"})]
 )
-def test_a_magnitude_that_is_not_used_is_no_part_of_the_identity(perturbation: str, absent: set[str]) -> None:
-    method = RandomPerturbation(perturbation=perturbation)  # type: ignore[arg-type] # one of the three
+def test_a_magnitude_that_is_not_used_is_no_part_of_the_identity(
+    perturbation: Literal["norm-matched", "gaussian"] | None, absent: set[str]
+) -> None:
+    method = RandomPerturbation(perturbation=perturbation)
     assert dataclasses.asdict(method).keys() - method.identity().keys() == absent
 
 

@@ -68,4 +68,4 @@ def test_the_guides_published_number_reads(tmp_path: Path) -> None:
     block = re.findall(r"^```toml\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)[0]
     (tmp_path / "mine.toml").write_text(block)
     row = grids.load(tmp_path / "mine.toml")["reported"][0]
-    assert (str(row.synth), str(row.eval), row.ipc) == ("dwa", "resnet18", 10)
+    assert (str(row.synth), str(row.eval), row.ipc) == ("dwa", "resnet18", 50)

@@ -24,7 +24,7 @@ TINY = {"iterations": 1, "steps": 1}
 
 def tensors(store: Path) -> dict[str, Tensor]:
     """Return all that a store holds, by kind, key, file and name."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for artifact in Store(store).artifacts():
         for file in artifact.verify()["files"]:
             held = artifact.tensors(file.removesuffix(".safetensors"))
