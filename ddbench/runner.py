@@ -40,7 +40,7 @@ class Settings:
     @property
     def place(self) -> Place:
         """Where data sets lie."""
-        return Place(self.data_root, self.store.parent / "data", self.download)
+        return Place(self.data_root, self.store / "data", self.download)
 
 
 def run(**options: Any) -> pd.DataFrame:

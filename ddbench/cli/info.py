@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import re
+import types
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from ddbench.errors import UserError, suggestion
 from ddbench.types import KINDS
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ddbench.registry import Entry
 
 
@@ -93,11 +96,11 @@ def _type(hint: Any) -> str:
         return " ".join([_type(base), *(_limit(limit) for limit in limits)])
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(str(value) for value in typing.get_args(hint))
-    return (
-        hint.__name__
-        if isinstance(hint, type) and not typing.get_args(hint)
-        else re.sub(r"typing\.|NoneType", lambda match: "none" if match[0] == "NoneType" else "", str(hint))
-    )
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        return " | ".join(_type(part) for part in typing.get_args(hint))
+    if hint is type(None):
+        return "none"
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
 
 
 def _limit(limit: Any) -> str:
@@ -108,26 +111,36 @@ def _limit(limit: Any) -> str:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
     console = Console(highlight=False)
-    console.print(
-        f"[bold]{document['name']}[/]  {document['kind']}, version {document['version']}, {document['origin']}\n"
-    )
-    console.print(document["description"], markup=False)
-    recipes = document["recipes"]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="parameters", title_justify="left", title_style="bold")
-    for name in ("name", "type", "default", *recipes, "note"):
-        table.add_column(name, overflow="fold")
+    origin = f"{document['kind']}, version {document['version']}, {document['origin']}"
+    console.print(Text.assemble((document["name"], "bold"), f"  {origin}\n"))
+    for paragraph in document["description"].split("\n\n"):
+        console.print(Text(" ".join(paragraph.split()) + "\n"))
     for row in document["parameters"]:
-        cells = [_value(recipes[recipe][row["name"]]) if row["name"] in recipes[recipe] else "" for recipe in recipes]
-        default = "required" if row["required"] else _value(row["default"])
-        table.add_row(*(text.replace("[", r"\[") for text in (row["name"], row["type"], default, *cells, row["note"])))
-    if document["parameters"]:
-        console.print()
-        console.print(table)
+        default = "required" if row["required"] else f"default {_value(row['default'])}"
+        console.print(Text.assemble((row["name"], "bold"), f"  {row['type']}, {default}"))
+        console.print(Padding(Text(row["note"]), (0, 0, 0, 4)))
+    if document["recipes"]:
+        console.print(_recipe_table(document))
+
+
+def _recipe_table(document: dict[str, Any]) -> Table:
+    """Return what the recipes set, a column each; the data set chooses the column."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    recipes = document["recipes"]
+    table = Table("", *recipes, box=SIMPLE_HEAD, pad_edge=False, title="recipes", title_justify="left")
+    for name in (row["name"] for row in document["parameters"]):
+        if any(name in values for values in recipes.values()):
+            cells = (Text(_value(values[name]) if name in values else "") for values in recipes.values())
+            table.add_row(name, *cells)
+    return table
 
 
 def _value(value: Any) -> str:

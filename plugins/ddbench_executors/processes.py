@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -57,6 +59,7 @@ class Processes:
 class _Worker:
     process: SpawnProcess
     connection: Connection[Any, Any]
+    slot: int
     stage: Stage | None = None
 
 
@@ -90,12 +93,13 @@ class _Pool:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        taken = len(self._workers)
-        gpu = self._gpus[taken % len(self._gpus)] if self._gpus else None
-        process = context.Process(target=_serve, args=(theirs, self._work, gpu), name=f"ddbench-{taken}")
-        process.start()
+        slot = min(set(range(self._size)) - {worker.slot for worker in self._workers})
+        gpu = self._gpus[slot % len(self._gpus)] if self._gpus else None
+        process = context.Process(target=_serve, args=(theirs, self._work, gpu), name=f"ddbench-{slot}")
+        with _interrupts_held():
+            process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, slot))
         return self._workers[-1]
 
     def wait(self, tell: Tell) -> Iterator[Outcome]:
@@ -163,11 +167,18 @@ def _end_with_runner() -> None:
     os._exit(1)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: a process started meanwhile never hears it, and leaves it to the runner."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection[Any, Any], work: Work, gpu: str | None) -> None:
     """Work on stages until the other end is closed; runs in the worker."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's; it ends its workers
     threading.Thread(target=_end_with_runner, daemon=True).start()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
