@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,10 +92,9 @@ class _Run:
         self.listeners = _Listeners()
         self.metas: dict[str, Mapping[str, Any]] = {}
         self.errors: dict[str, str] = {}
+        self.tracebacks: dict[str, str] = {}
         self.written: dict[str, dict[str, Any]] = {}
-        self._trials: dict[str, list[PlannedTrial]] = defaultdict(list)
-        for trial in plan.trials:
-            self._trials[trial.evaluate].append(trial)
+        self._trials = {trial.evaluate: trial for trial in plan.trials}
 
     def documents(self) -> list[dict[str, Any]]:
         stages = self.plan.stages
@@ -142,14 +140,15 @@ class _Run:
         key = outcome.stage.key
         if outcome.status == "failed":
             self.errors[key] = outcome.error
+            self.tracebacks[key] = outcome.meta.get("traceback", "")
         else:
             self.metas[key] = outcome.meta
         frontier.settle(outcome)
         if outcome.stage.kind == "squeeze" and outcome.status != "failed":
             self._hold_to_floor(key, frontier)
         self.tell(Event("stage-finished", outcome.stage, {"outcome": outcome}))
-        for trial in self._trials.get(key, []):
-            self._write(trial)
+        if key in self._trials:
+            self._write(self._trials[key])
 
     def _take_skipped(self, frontier: StageFrontier) -> None:
         for outcome in frontier.skipped:
@@ -183,11 +182,12 @@ class _Run:
                 self._write(trial)
 
     def _write(self, planned: PlannedTrial) -> None:
-        error = next((self.errors[key] for key in planned.keys if key in self.errors), "")
+        culprit = next((key for key in planned.keys if key in self.errors), "")
+        error = self.errors.get(culprit, "")
         if not error and planned.evaluate not in self.metas:
             return  # interrupted before its turn
         path = self._file(planned)
-        end = {"status": "failed" if error else "done", "error": error}
+        end = {"status": "failed" if error else "done", "error": error, "traceback": self.tracebacks.get(culprit, "")}
         document = results.document(self.plan, planned, self.metas, end)
         if not error and not self.metas.keys() >= set(planned.keys) and path.exists():
             document = results.read(path)  # what it cost was known when it was written, and is pruned by now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import os
 import random
 import time
 import traceback
@@ -137,6 +138,7 @@ def _make_repeatable(seed: int, device: torch.device) -> None:
     import numpy as np
     import torch
 
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may sum in another order each time
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
