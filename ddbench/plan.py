@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ddbench.errors import UserError, suggestion
 from ddbench.keys import stage_key
+from ddbench.plugins import one_line
+from ddbench.registry import recipes
 from ddbench.spec import Spec
 from ddbench.types import Cell, CheckTask, Stage, StageKind, Trial
 
@@ -92,6 +95,8 @@ class _Planner:
         labeler = self._component("labeler", cell.labeler, data, cell.ipc)
         evaluator = self._component("evaluator", cell.evaluator, data, cell.ipc)
         student = self._component("architecture", cell.architecture, data, cell.ipc)
+        if getattr(student.component, "pretrained", False):
+            raise UserError(f"student '{student.short}' must start from scratch: leave pretrained to teachers")
         common = _Common(dataset, data, teacher, self.precision)
         asked = any(type(part.component).uses_teacher for part in (synthesizer, labeler))
         squeeze = self._once((common, "squeeze"), lambda: self._squeeze(common)) if asked else ""
@@ -118,17 +123,26 @@ class _Planner:
 
     def _data(self, spec: Spec) -> tuple[Resolved, DatasetSpec]:
         resolved = self.registry.resolve("dataset", spec)
-        return resolved, resolved.component.spec(self.place)
+        data = _asked(resolved, lambda: resolved.component.spec(self.place))
+        if data.recipe != data.name:
+            self._require_recipe(resolved.short, data.recipe)
+        return resolved, data
+
+    def _require_recipe(self, dataset: Spec, recipe: str) -> None:
+        """Refuse a recipe that was asked for and that no component has: it would mean defaults, silently."""
+        known = {name for entry in self.registry.entries() for name in recipes(entry)}
+        if recipe not in known:
+            raise UserError(f"dataset '{dataset}': no component has a recipe '{recipe}'{suggestion(recipe, known)}")
 
     def _component(self, kind: Kind, spec: Spec, data: DatasetSpec, ipc: int) -> Resolved:
         resolved: Resolved = self._once(
             (kind, spec, data.recipe), lambda: self.registry.resolve(kind, spec, data.recipe)
         )
-        self._once((kind, spec, data.fingerprint, ipc), lambda: _check(resolved.component, CheckTask(data, ipc)))
+        self._once((kind, spec, data.recipe, data.fingerprint, ipc), lambda: _check(resolved, CheckTask(data, ipc)))
         return resolved
 
     def _teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
-        return self._once(("teacher", spec, data.fingerprint), lambda: self._resolve_teacher(spec, data))  # type: ignore[no-any-return]
+        return self._once(("teacher", spec, data.fingerprint, data.recipe), lambda: self._resolve_teacher(spec, data))  # type: ignore[no-any-return]
 
     def _resolve_teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
         teacher = self.registry.resolve("teacher", spec, data.recipe)
@@ -140,8 +154,8 @@ class _Planner:
         def build() -> nn.Module:
             return architecture.component.build(data)  # type: ignore[no-any-return]
 
-        _check(architecture.component, CheckTask(data, 1))
-        _check(teacher.component, CheckTask(data, 1, build))
+        _check(architecture, CheckTask(data, 1))
+        _check(teacher, CheckTask(data, 1, build))
         return _Teacher(teacher, architecture)
 
     # ----------------------------------------------------------------------------------------- stages
@@ -271,9 +285,19 @@ class _Common:
         }
 
 
-def _check(component: Any, task: CheckTask) -> None:
-    if hasattr(component, "check"):
-        component.check(task)
+def _check(resolved: Resolved, task: CheckTask) -> None:
+    if hasattr(resolved.component, "check"):
+        _asked(resolved, lambda: resolved.component.check(task))
+
+
+def _asked(resolved: Resolved, ask: Callable[[], Any]) -> Any:
+    """Call a component while planning; whatever it raises ends as one line that names it."""
+    try:
+        return ask()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{resolved.entry.kind} '{resolved.short}' cannot be planned: {one_line(error)}") from error
 
 
 def _by_role(shards: Iterable[str]) -> dict[str, str]:

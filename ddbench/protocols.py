@@ -137,12 +137,13 @@ class Frontier(Protocol):
 class Executor(Component, Protocol):
     """Where stages run."""
 
-    def map(self, work: Work, frontier: Frontier, tell: Tell) -> Iterator[Outcome]:
+    def map(self, work: Work, frontier: Frontier, tell: Tell, device: str = "auto") -> Iterator[Outcome]:
         """Call ``work(stage, tell)`` on every stage of the frontier as it becomes ready, and yield the outcomes.
 
         ``work`` is picklable and raises nothing; ``tell`` must be called in this process, so an executor with
         workers elsewhere carries their events home. After each outcome that is yielded the runner updates the
         frontier: asking ``ready`` again, when the iterator is next advanced, gives the stages that it has set free.
+        ``device`` is the user's choice; ``work`` knows it too, an executor may need it to place its workers.
         A stage whose worker died gives an outcome with status ``failed``.
         """
         ...

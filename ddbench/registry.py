@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ddbench.plugins import Plugins
 
 
+_DECLARED = {"synthesizer": ("isolated", "uses_teacher"), "labeler": ("uses_teacher",)}  # class variables, bool
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A name of one kind, and where its class is."""
@@ -49,10 +52,12 @@ class Entry:
             UserError: its module cannot be imported, or it is not a frozen dataclass with a version.
         """
         target = self.target if isinstance(self.target, type) else self._import(self.target)
+        who = f"{self.kind} '{self.name}' of plugin '{self.plugin.name}'"
         if not dataclasses.is_dataclass(target) or not isinstance(getattr(target, "version", None), int):
-            raise UserError(
-                f"{self.kind} '{self.name}' of plugin '{self.plugin.name}' is not a dataclass with a version"
-            )
+            raise UserError(f"{who} is not a dataclass with a version")
+        unsaid = [name for name in _DECLARED.get(self.kind, ()) if not isinstance(getattr(target, name, None), bool)]
+        if unsaid:
+            raise UserError(f"{who} lacks the class variable '{unsaid[0]}', True or False")
         return target
 
     def _import(self, target: str) -> type:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddbench.types import Trial
 
 SCHEMA = 1
+_LONGEST = 100
 
 _PARTS = {
     *("trial", "key", "status", "error", "measures", "teacher", "costs", "bytes", "reported", "stages"),
@@ -28,9 +29,10 @@ _PARTS = {
 
 COLUMNS = (
     "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
-    "evaluation_seed", "status", "top1", "top5", "top1_best", "loss", "teacher_top1", "squeeze_seconds",
-    "synthesize_seconds", "relabel_seconds", "evaluate_seconds", "peak_memory_bytes", "image_bytes", "label_bytes",
-    "reported", "reported_std", "reported_source", "device", "key", "flag", "error", "started_at",
+    "evaluation_seed", "precision", "data", "status", "top1", "top5", "top1_best", "loss", "teacher_top1",
+    "squeeze_seconds", "synthesize_seconds", "relabel_seconds", "evaluate_seconds", "peak_memory_bytes",
+    "synthesize_peak_memory_bytes", "image_bytes", "label_bytes", "reported", "reported_std", "reported_source",
+    "device", "key", "flag", "error", "started_at",
 )  # fmt: skip
 
 
@@ -122,12 +124,13 @@ def _stages(plan: Plan, planned: PlannedTrial) -> dict[str, Any]:
 def path_of(out: Path, trial: Trial, key: str) -> Path:
     """Return where a trial's file lies: derived from what it is, never typed by hand."""
     cell = trial.cell
-    name = f"{cell.architecture}-{cell.labeler}-synth{trial.synthesis_seed}-eval{trial.evaluation_seed}-{key[:8]}.json"
-    return out / _slug(str(cell.dataset)) / _slug(str(cell.synthesizer)) / f"ipc{cell.ipc}" / _slug(name)
+    name = f"{cell.architecture}-{cell.labeler}-synth{trial.synthesis_seed}-eval{trial.evaluation_seed}-{key[:8]}"
+    return out / _slug(str(cell.dataset)) / _slug(str(cell.synthesizer)) / f"ipc{cell.ipc}" / f"{_slug(name)}.json"
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^\w.=,+-]+", "_", text).strip("_")
+    slug = re.sub(r"[^\w.=,+-]+", "_", text).strip("_")
+    return slug if len(slug) <= _LONGEST else f"{slug[:_LONGEST]}-{digest(text)[:8]}"  # file systems stop at 255 bytes
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
@@ -163,6 +166,12 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
+def sound(path: Path) -> dict[str, Any] | None:
+    """Return the document of a file if it is there, done and not flagged, else None."""
+    found = read(path) if path.exists() else None
+    return found if found is not None and found["status"] == "done" and not flag(found) else None
+
+
 def flag(found: Mapping[str, Any]) -> str:
     """Return ``key differs`` if the key does not recompute from the settings, else ``edited`` if the checksum fails."""
     if not _key_recomputes(found):
@@ -192,7 +201,8 @@ def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as a row of the frame."""
-    measures, reported = found["measures"] or {}, found["reported"] or {}
+    measures = (found["measures"] if found["status"] == "done" else None) or {}
+    reported, facts = found["reported"] or {}, found["stages"]["evaluate"]["facts"]
     costs = found["costs"]
     seconds = {f"{verb}_seconds": cost["seconds"] for verb, cost in costs.items()}
     values = {
@@ -200,6 +210,9 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         **{name: measures.get(name) for name in ("top1", "top5", "top1_best", "loss")},
         **seconds,
         "status": found["status"],
+        "precision": facts["precision"],
+        "data": digest(facts["data"])[:8],
+        "synthesize_peak_memory_bytes": costs.get("synthesize", {}).get("peak_memory_bytes"),
         "teacher_top1": (found["teacher"] or {}).get("top1"),
         "peak_memory_bytes": max((cost["peak_memory_bytes"] for cost in costs.values()), default=None),
         "image_bytes": found["bytes"]["images"],

@@ -132,7 +132,9 @@ class _Run:
     def _work_through(self, frontier: StageFrontier) -> None:
         context = Context(self.settings.store, self.settings.place, self.settings.device)
         executor = registry().resolve("executor", self.settings.executor).component
-        for outcome in executor.map(functools.partial(work, context=context), frontier, self.tell):
+        for outcome in executor.map(
+            functools.partial(work, context=context), frontier, self.tell, self.settings.device
+        ):
             self._settle(outcome, frontier)
         self._take_skipped(frontier)
 
@@ -189,8 +191,8 @@ class _Run:
         path = self._file(planned)
         end = {"status": "failed" if error else "done", "error": error, "traceback": self.tracebacks.get(culprit, "")}
         document = results.document(self.plan, planned, self.metas, end)
-        if not error and not self.metas.keys() >= set(planned.keys) and path.exists():
-            document = results.read(path)  # what it cost was known when it was written, and is pruned by now
+        if not error and not self.metas.keys() >= set(planned.keys):
+            document = results.sound(path) or document  # what it cost was known then, and is pruned by now
         self.written[path.as_posix()] = document
         results.write(path, document)
 

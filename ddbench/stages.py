@@ -35,7 +35,7 @@ from ddbench.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import torch
@@ -178,10 +178,10 @@ class _Bench:
 
     @functools.cached_property
     def data(self) -> DatasetSpec:
-        return _describe(self.stage.specs["dataset"], self.context.place)
+        return _describe(self.stage.specs["dataset"], self.context.place, self.stage.facts["data"]["fingerprint"])
 
     def examples(self, split: Split) -> Examples:
-        return _open(self.stage.specs["dataset"], split, self.context.place)
+        return _open(self.stage.specs["dataset"], split, self.context.place, self.data.fingerprint)
 
     def build(self, role: str) -> Callable[[], nn.Module]:
         from ddbench.kit.rng import seeded
@@ -224,12 +224,16 @@ def _kind(role: str) -> Kind:
 
 
 @functools.lru_cache(maxsize=4)
-def _describe(spec: Spec, place: Place) -> DatasetSpec:
-    return registry().create("dataset", spec).spec(place)  # type: ignore[no-any-return]
+def _describe(spec: Spec, place: Place, fingerprint: str) -> DatasetSpec:
+    """Describe the data again; what was planned must still be there."""
+    data: DatasetSpec = registry().create("dataset", spec).spec(place)
+    if data.fingerprint != fingerprint:
+        raise UserError(f"dataset '{data.name}' has changed since the run was planned; give the command again")
+    return data
 
 
 @functools.lru_cache(maxsize=4)
-def _open(spec: Spec, split: Split, place: Place) -> Examples:
+def _open(spec: Spec, split: Split, place: Place, fingerprint: str) -> Examples:  # noqa: ARG001 - names the content
     return registry().create("dataset", spec).open(split, place)  # type: ignore[no-any-return]
 
 
@@ -270,7 +274,9 @@ def _squeeze(bench: _Bench, draft: Draft) -> dict[str, Any]:
     test = bench.examples("test")
     build = bench.build("teacher_architecture")
     task = SqueezeTask(bench.data, bench.examples("train"), test, build, bench.compute)
-    model = freeze(bench.component("teacher").squeeze(task))
+    teacher = bench.component("teacher")
+    _require_unchanged(teacher, bench.stage.facts["teacher"])
+    model = freeze(teacher.squeeze(task))
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     if not all(value.isfinite().all() for value in weights.values()):
         raise FloatingPointError("the teacher's weights are not finite")
@@ -278,6 +284,13 @@ def _squeeze(bench: _Bench, draft: Draft) -> dict[str, Any]:
     scored = score(model, test, bench.data, bench.compute)
     nbytes = sum(value.nbytes for value in weights.values())
     return {"top1": scored.top1, "top5": scored.top5, "loss": scored.loss, "bytes": nbytes}
+
+
+def _require_unchanged(teacher: Any, planned: Mapping[str, Any]) -> None:
+    """Raise a UserError if what a teacher is made from (a checkpoint's content) is no longer what was planned."""
+    now = teacher.identity() if hasattr(teacher, "identity") else {}
+    if any(planned[name] != value for name, value in now.items() if name != "architecture"):
+        raise UserError("the teacher's file has changed since the run was planned; give the command again")
 
 
 def _prepare(bench: _Bench, draft: Draft) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import json
 import shutil
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import rich_click as click
 
 from ddbench.cli.options import json_option, store_option
 from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.types import StageKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def verify(store: Path | None) -> int:
 @cache.command()
 @store_option
 @click.option("--older-than", default="30d", show_default=True, help="Age of what goes: 12h, 30d.")
-@click.option("--kind", help="Only this kind of stage: squeeze, synthesize, relabel, evaluate.")
+@click.option("--kind", type=click.Choice(get_args(StageKind)), help="Only this kind of stage.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def prune(store: Path | None, older_than: str, kind: str | None, yes: bool) -> int:
     """Delete old artifacts and what killed processes left behind; result files are not touched."""

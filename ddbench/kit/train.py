@@ -64,7 +64,7 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
     Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``.
     """
     labels, training = examples.labels.to(compute.device), model.training
-    totals = torch.zeros(3, device=compute.device, dtype=torch.float64)
+    totals = torch.zeros(3, dtype=torch.float64)
     model.eval()
     # not inference mode: networks that cache tables of positions in a forward pass could not train on with them
     with torch.no_grad(), device.autocast(compute):
@@ -80,7 +80,7 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:
     ranked = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss)).double()
+    return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss)).cpu().double()  # MPS has no float64
 
 
 def fit(model: nn.Module, course: Course, test: Callable[[nn.Module], Score], compute: Compute) -> Measures:

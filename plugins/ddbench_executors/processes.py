@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ddbench.types import Stage
 
 _GRACE_SECONDS = 1.0  # between asking a worker to end and ending it
+_SHORT_OF_MEMORY = "short of memory? try fewer workers"
+_UNGUARDED = "a script must call ddbench.run() under: if __name__ == '__main__':"
 _ATTEMPTS = 2  # a worker that dies (out of memory, say) costs its stage one attempt
 
 
@@ -42,10 +44,11 @@ class Processes:
 
     workers: Annotated[int, Ge(0)] = 0
 
-    def map(self, work: Work, frontier: Frontier, tell: Tell) -> Iterator[Outcome]:
+    def map(self, work: Work, frontier: Frontier, tell: Tell, device: str = "auto") -> Iterator[Outcome]:
         """Yield outcomes as they come."""
-        gpus = _gpus()
-        pool = _Pool(work, self.workers or len(gpus) or _cores(), gpus)
+        gpus = _gpus() if device in {"auto", "cuda"} else []
+        fitting = 1 if device not in {"auto", "cuda", "cpu"} else len(gpus) or _cores()
+        pool = _Pool(work, self.workers or fitting, gpus)
         try:
             while frontier:
                 pool.put(frontier.ready())
@@ -60,6 +63,7 @@ class _Worker:
     process: SpawnProcess
     connection: Connection[Any, Any]
     slot: int
+    began: bool = False
     stage: Stage | None = None
 
 
@@ -115,6 +119,7 @@ class _Pool:
             news = worker.connection.recv()
         except (EOFError, OSError):
             return self._bury(worker, tell)
+        worker.began = True
         if isinstance(news, Event):
             tell(news)
             return None
@@ -129,7 +134,8 @@ class _Pool:
         worker.process.join()
         reason = f"its worker died with exit code {worker.process.exitcode}"
         if self._attempts[stage.key] >= _ATTEMPTS:
-            return Outcome(stage, "failed", error=f"{reason}, {_ATTEMPTS} times; short of memory? try fewer workers")
+            advice = _SHORT_OF_MEMORY if worker.began else _UNGUARDED
+            return Outcome(stage, "failed", error=f"{reason}, {_ATTEMPTS} times; {advice}")
         tell(Event("warning", stage, {"message": f"{stage.label}: {reason}; trying once more"}))
         self._waiting.insert(0, stage)
         return None

@@ -22,7 +22,7 @@ class Serial:
 
     version: ClassVar[int] = 1
 
-    def map(self, work: Work, frontier: Frontier, tell: Tell) -> Iterator[Outcome]:
+    def map(self, work: Work, frontier: Frontier, tell: Tell, device: str = "auto") -> Iterator[Outcome]:  # noqa: ARG002 - one process needs no placing
         """Yield outcomes in the order of the plan."""
         import torch
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "\N{EN DASH}"
-_SETTINGS = ("dataset", "teacher", "labeler", "evaluator")
+_SETTINGS = ("dataset", "data", "precision", "teacher", "labeler", "evaluator")
+_QUIET = ("data", "precision")  # shown where they differ
 _ROW = (*_SETTINGS, "synthesizer", "ipc")
 _DISTILLATIONS = "over n distillations, each the mean of its trainings"
 _TRAININGS = "over n trainings on one distilled set"
@@ -54,12 +55,23 @@ def tables(frame: pd.DataFrame) -> tuple[Table, ...]:
     """Return the accuracy table and the cost table of a frame; what all rows share goes into the title."""
     if frame.empty:
         return (Table("no results", ("synthesizer", "ipc"), (), 0),)
+    frame, outdated = _newest(frame)
     shared = [name for name in _SETTINGS if frame[name].nunique(dropna=False) == 1]
     shown = [name for name in _ROW if name not in shared]
-    title = ", ".join(f"{name} {frame[name].iloc[0]}" for name in shared)
+    title = ", ".join(f"{name} {frame[name].iloc[0]}" for name in shared if name not in _QUIET)
     groups = [(key, group) for key, group in frame.groupby(list(_ROW), sort=False, dropna=False)]
     groups = sorted(groups, key=lambda pair: _order(frame, pair[0]))
-    return (_accuracy(frame, groups, shown, title), _cost(groups, shown))
+    accuracy = _accuracy(frame, groups, shown, title)
+    return (replace(accuracy, notes=accuracy.notes + outdated), _cost(groups, shown))
+
+
+def _newest(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Keep one result a trial, the newest: an older version or recipe of a component may have left others."""
+    trial = [*_ROW, "architecture", "synthesis_seed", "evaluation_seed"]
+    newest = frame.loc[frame.sort_values("started_at", na_position="first").drop_duplicates(trial, keep="last").index]
+    older = len(frame) - len(newest)
+    note = (f"{older} older results of the same trials, made by other settings or versions, are left out",)
+    return newest.sort_index(), note if older else ()
 
 
 def _order(frame: pd.DataFrame, key: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -115,9 +127,8 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
     notes = [f"mean ± standard deviation (n) {_axis(frame)}; accuracy on the test split after the last epoch"]
     notes += [f"paper: {source}" for source in frame["reported_source"].dropna().unique()]
     notes += [f"failed: {error}" for error in frame.loc[frame["status"] == "failed", "error"].unique()]
-    flagged = int((frame["flag"].fillna("") != "").sum())
-    if flagged:
-        notes.append(f"{flagged} results are flagged: their key does not recompute from their settings")
+    flags = frame["flag"].fillna("")
+    notes += [f"{count} results are flagged: {flag}" for flag, count in flags[flags != ""].value_counts().items()]
     return tuple(notes)
 
 
@@ -141,7 +152,7 @@ def _costs(group: pd.DataFrame) -> tuple[str, ...]:
     return (
         seconds(float((made["synthesize_seconds"] / made["ipc"]).mean())),
         seconds(float(group["evaluate_seconds"].mean())),
-        size(float(group["peak_memory_bytes"].max())),
+        size(float(group["synthesize_peak_memory_bytes"].max())),
         size(float(group["image_bytes"].max())),
         size(float(group["label_bytes"].max())),
     )

@@ -214,3 +214,8 @@ def test_a_stage_s_specs_have_every_parameter_written_out(planned: Planned) -> N
         "student": "toy-net[width=8]",
         "labeler": "toy-labels",
     }
+
+
+def test_a_student_with_published_weights_is_refused(planned: Planned) -> None:
+    with pytest.raises(UserError, match="must start from scratch"):
+        planned(eval="resnet18[pretrained=true,stem=imagenet]", dataset="toy[classes=1000,channels=3]")

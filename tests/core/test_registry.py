@@ -40,6 +40,8 @@ def ddbench_architectures():
 @dataclass(frozen=True)
 class Cook:
     version: ClassVar[int] = 3
+    isolated: ClassVar[bool] = True
+    uses_teacher: ClassVar[bool] = False
     rho: Annotated[float, Gt(0), Le(1)] = 0.5
     steps: Annotated[int, Ge(1)] = 10
     mode: Literal["eval", "train"] = "eval"
@@ -76,6 +78,8 @@ from typing import ClassVar
 @dataclass(frozen=True)
 class Lazy:
     version: ClassVar[int] = 1
+    isolated: ClassVar[bool] = True
+    uses_teacher: ClassVar[bool] = False
 """
 RECIPE = """
 [cook]
@@ -213,6 +217,7 @@ def ddbench_labelers():
 @dataclass(frozen=True)
 class Burnt:
     version: ClassVar[int] = 1
+    uses_teacher: ClassVar[bool] = False
     rho: float = 0.5
 """
 

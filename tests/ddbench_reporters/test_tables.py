@@ -145,9 +145,26 @@ def test_costs_are_per_ipc_and_distillation(frame: Frame) -> None:
 
 
 def test_results_whose_key_does_not_recompute_are_counted_in_the_notes(frame: Frame) -> None:
-    accuracy, _ = tables(frame(*trainings(90.0), *trainings(91.0, flag="key differs")))
+    accuracy, _ = tables(frame(*trainings(90.0), *trainings(91.0, synthesis_seed=1, flag="key differs")))
 
-    assert any(note.startswith("1 results are flagged") for note in accuracy.notes)
+    assert "1 results are flagged: key differs" in accuracy.notes
+
+
+def test_of_results_of_one_trial_the_newest_counts_and_the_others_are_told(frame: Frame) -> None:
+    old = trainings(10.0, 20.0, started_at="2026-01-01T00:00:00+00:00")
+    new = trainings(90.0, 92.0, started_at="2026-01-02T00:00:00+00:00")
+
+    accuracy, _ = tables(frame(*new, *old))
+
+    assert "91.0 ± 1.4 (2)" in accuracy.rows[0]
+    assert any(note.startswith("2 older results") for note in accuracy.notes)
+
+
+def test_results_of_two_precisions_are_two_rows(frame: Frame) -> None:
+    accuracy, _ = tables(frame(*trainings(90.0), *trainings(80.0, precision="bfloat16")))
+
+    assert "precision" in accuracy.header
+    assert len(accuracy.rows) == 2
 
 
 def test_an_empty_frame_gives_an_empty_table(frame: Frame) -> None:
