@@ -72,6 +72,34 @@ def plan(benchmark: Benchmark, registry: Registry, place: Place) -> Plan:
     return Plan(benchmark, tuple(distinct.values()), planner.stages)
 
 
+def written_out(benchmark: Benchmark, registry: Registry, place: Place) -> Benchmark:
+    """Return a benchmark with every parameter of its components written out, recipes and defaults filled in.
+
+    The recipe is the data set's: with several data sets names and parameters are checked, and stay as they were.
+
+    Raises:
+        UserError: as ``plan``.
+    """
+    plan(benchmark, registry, place)
+    if len(benchmark.dataset) > 1:
+        return benchmark
+    dataset = registry.resolve("dataset", benchmark.dataset[0])
+    recipe = dataset.component.spec(place).recipe
+
+    def full(kind: Kind, specs: tuple[Spec, ...]) -> tuple[Spec, ...]:
+        return tuple(registry.resolve(kind, spec, recipe).full for spec in specs)
+
+    return replace(
+        benchmark,
+        dataset=(dataset.full,),
+        teacher=full("teacher", benchmark.teacher),
+        synth=full("synthesizer", benchmark.synth),
+        labels=full("labeler", benchmark.labels),
+        evaluator=full("evaluator", benchmark.evaluator),
+        eval=full("architecture", benchmark.eval),
+    )
+
+
 @dataclass
 class _Planner:
     """Remembers what it resolved, so that a sweep of n cells costs n keys and no more."""

@@ -31,7 +31,9 @@ SOME_FAILED = 3
 @grid_options
 @place_options
 @click.option("--dry-run", is_flag=True, help="Plan only: the same as 'ddbench plan'.")
-@click.option("--print-config", is_flag=True, help="Print the resolved benchmark as TOML and stop.")
+@click.option(
+    "--print-config", is_flag=True, help="Print the benchmark as TOML, every parameter written out, and stop."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Show the table only.")
 @json_option
 def run(benchmark: Path | None, dry_run: bool, print_config: bool, quiet: bool, as_json: bool, **values: Any) -> int:
@@ -39,12 +41,14 @@ def run(benchmark: Path | None, dry_run: bool, print_config: bool, quiet: bool, 
 
     What was computed before is reused; 'ddbench run' again computes just what is missing or failed.
     """
-    chosen = chosen_benchmark(benchmark, values)
-    if print_config:
-        click.echo(to_toml(chosen), nl=False)
-        return 0
-    settings = chosen_settings(values)
+    chosen, settings = chosen_benchmark(benchmark, values), chosen_settings(values)
     warn_of_broken_plugins()
+    if print_config:
+        from ddbench.plan import written_out
+        from ddbench.registry import registry
+
+        click.echo(to_toml(written_out(chosen, registry(), settings.place)), nl=False)
+        return 0
     if dry_run:
         from ddbench.cli.plan import show_plan
 
