@@ -41,10 +41,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from ddbench.protocols import Tell
     from ddbench.spec import Spec
     from ddbench.types import Batch, DatasetSpec, Examples, Kind, Split
-
-    Tell = Callable[[Event], None]
 
 _PROGRESS_SECONDS = 0.2  # between two reports of one stage: often enough for the eye, too seldom to cost
 

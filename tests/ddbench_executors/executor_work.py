@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,3 +35,9 @@ def die_by_name(stage: Stage, tell: Tell) -> Outcome:
         Path(stage.key).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome(stage, "done")
+
+
+def name_gpu(stage: Stage, tell: Tell) -> Outcome:
+    """Say which GPUs the worker may see, after long enough for another worker to take a stage too."""
+    time.sleep(0.5)
+    return Outcome(stage, "done", {"pid": os.getpid(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")})

@@ -14,6 +14,7 @@ import pytest
 
 from ddbench.frontier import StageFrontier
 from ddbench.types import Event, Outcome, Stage
+from ddbench_executors import processes
 from ddbench_executors.processes import Processes
 from ddbench_executors.serial import Serial
 
@@ -121,3 +122,21 @@ def test_workers_end_when_the_runner_stops_listening(do: Any) -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "workers"), [("auto", {"3", "5"}, 2), ("cuda", {"3", "5"}, 2), ("cuda:1", {None}, 1)]
+)
+def test_there_is_a_worker_for_each_gpu_unless_one_is_named(
+    do: Any, monkeypatch: pytest.MonkeyPatch, device: str, seen: set[str | None], workers: int
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(processes, "_gpus", lambda: ["3", "5"])  # as on a machine with two
+    left = frontier(*(stage(key) for key in "abcd"))
+    outcomes = []
+    for outcome in Processes().map(do.name_gpu, left, lambda _event: None, device):
+        left.settle(outcome)
+        outcomes.append(outcome)
+
+    assert {outcome.meta["gpu"] for outcome in outcomes} == seen
+    assert len({outcome.meta["pid"] for outcome in outcomes}) == workers
