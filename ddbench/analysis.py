@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ddbench.bench import Context
-    from ddbench.plan import Plan, PlannedTrial
+    from ddbench.plan import Plan
+    from ddbench.planner import PlannedTrial
     from ddbench.registry import Resolved
     from ddbench.spec import Spec
     from ddbench.types import Cell, DatasetSpec, Progress, Stage
@@ -45,7 +46,7 @@ class DistilledSet:
         cell: its coordinates, as tables show them; those of students play no part.
         seed: the synthesis seed.
         data: the data set.
-        stage: reads the set's shards, and the teacher unless nothing in the plan asks for one.
+        stage: reads the set's shards, the synthesizer's state, and the teacher unless nothing in the plan asks for one.
         temperature: of the soft labels that students are told, 1 where they have none.
     """
 
@@ -58,7 +59,7 @@ class DistilledSet:
     @property
     def shards(self) -> list[str]:
         """Keys of the stages that made its images."""
-        return [key for role, key in self.stage.inputs.items() if role != "teacher"]
+        return [key for role, key in self.stage.inputs.items() if role.startswith("shard.")]
 
     @property
     def teacher(self) -> str:
@@ -117,6 +118,7 @@ def distilled_sets(plan: Plan) -> list[DistilledSet]:
 def _distilled_set(plan: Plan, planned: PlannedTrial, temperature: float) -> DistilledSet:
     inputs = {f"shard.{index}": key for index, key in enumerate(planned.shards)}
     inputs |= {"teacher": planned.teacher} if planned.teacher else {}
+    inputs |= {"state": planned.prepare} if planned.prepare else {}
     stage = replace(plan.stages[planned.relabel], inputs=inputs)
     return DistilledSet(planned.trial.cell, planned.trial.synthesis_seed, planned.data, stage, temperature)
 
@@ -199,7 +201,11 @@ class _Looks:
         except CorruptArtifactError as error:
             raise UserError(f"{error}; 'ddbench cache verify' removes it, then 'ddbench run' makes it anew") from None
         train = bench.examples("train")
-        return DiagnosticTask(distilled, chosen.key, train, bench.teacher, chosen.temperature, self._once, compute)
+        prepared = bench.store.has("prepare", chosen.stage.inputs.get("state", ""))
+        state = bench.state if prepared else {}  # it may have been pruned: the images are there all the same
+        return DiagnosticTask(
+            distilled, chosen.key, train, bench.teacher, chosen.temperature, self._once, compute, state
+        )
 
     def _once(self, name: Hashable, make: Callable[[], Any], /) -> Any:
         if name not in self.memory:

@@ -15,15 +15,16 @@ from ddbench.passes import PassCounter
 from ddbench.plugins import one_line
 from ddbench.registry import registry
 from ddbench.store import Store
-from ddbench.types import Compute, Distilled
+from ddbench.types import Compute, Distilled, LoadTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import torch
     from torch import Tensor, nn
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.spec import Spec
     from ddbench.types import DatasetSpec, Examples, Kind, Place, Split, Stage
 
@@ -81,6 +82,26 @@ class Bench:
         model = copy.deepcopy(_teacher(self.store.root, key, architecture, self.data, self.compute.device))
         return self.passes.watch(model)
 
+    def generator(self) -> Diffusion:
+        """Return a fresh copy of the generator, in eval mode, gradients off, on the stage's device.
+
+        Raises:
+            UserError: what it is made from (a folder's content) is no longer what was planned.
+        """
+        facts, spec = self.stage.facts, self.stage.specs["generator"]
+        component = registry().create("generator", spec)
+        require_unchanged(component, facts["synthesizer"]["generator"], "generator")
+        key = self.stage.inputs.get("generator", "")
+        model = copy.deepcopy(_generator(self.store.root, key, spec, self.data, self.compute.device))
+        self.passes.watch(model.network)
+        return model
+
+    @functools.cached_property
+    def state(self) -> Mapping[str, Tensor]:
+        """Return what the synthesizer prepared, an empty mapping where it prepares nothing."""
+        key = self.stage.inputs.get("state", "")
+        return self.store.artifact("prepare", key).tensors("state") if key else {}
+
     @functools.cached_property
     def distilled(self) -> Distilled:
         """Return the distilled set whose shards the stage reads."""
@@ -137,6 +158,30 @@ def _teacher(root: Path, key: str, architecture: Spec, data: DatasetSpec, device
         _teachers.clear()
         _teachers[name] = freeze(place(model, device))
     return _teachers[name]
+
+
+def require_unchanged(component: Any, planned: Mapping[str, Any], kind: Kind) -> None:
+    """Raise a UserError if what a component is made from (a file's content) is no longer what was planned."""
+    now = component.identity() if hasattr(component, "identity") else {}
+    if any(planned[name] != value for name, value in now.items() if name != "architecture"):
+        raise UserError(f"the {kind}'s file has changed since the run was planned; give the command again")
+
+
+_generators: dict[tuple[Any, ...], Diffusion] = {}
+
+
+def _generator(root: Path, key: str, spec: Spec, data: DatasetSpec, device: torch.device) -> Diffusion:
+    """Return the generator itself, kept for the next stage of this process; callers copy it."""
+    from ddbench.kit.device import freeze
+
+    name = (root, key, spec, data.fingerprint, device)
+    if name not in _generators:
+        weights = Store(root).artifact("pretrain", key).tensors("weights") if key else {}
+        model = registry().create("generator", spec).load(LoadTask(data, weights, device))
+        freeze(model.network)
+        _generators.clear()
+        _generators[name] = model
+    return _generators[name]
 
 
 def _shard(store: Store, key: str) -> dict[str, Tensor]:

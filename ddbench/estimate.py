@@ -99,6 +99,8 @@ class _Estimator:
         """Return what the stage's components say of it, or None where one of them says nothing."""
         if stage.kind == "squeeze":
             return self._asked(stage, "teacher")
+        if stage.kind == "pretrain":
+            return self._asked(stage, "generator")
         if stage.kind in {"prepare", "synthesize"}:
             return self._asked(stage, "synthesizer")
         exam = self._asked(stage, "evaluator") if "evaluator" in stage.specs else Effort()

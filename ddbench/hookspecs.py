@@ -47,6 +47,15 @@ def ddbench_teachers() -> Mapping[str, str | type]:  # type: ignore[empty-body]
 
 
 @hookspec
+def ddbench_generators() -> Mapping[str, str | type]:  # type: ignore[empty-body]
+    """Return generative models (:class:`ddbench.protocols.Generator`).
+
+    ``pretrain``, where a class has it, is called once per key and its tensors are stored; ``load`` inside the stages
+    of the synthesizers that build on it. Weights that are not finite fail every cell that needs them.
+    """
+
+
+@hookspec
 def ddbench_synthesizers() -> Mapping[str, str | type]:  # type: ignore[empty-body]
     """Return distillation methods (:class:`ddbench.protocols.Synthesizer`).
 

@@ -1,4 +1,4 @@
-"""Counts what a stage asks of its teacher."""
+"""Counts what a stage asks of its teacher or generator."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class PassCounter:
         def back(gradient: Tensor) -> None:  # noqa: ARG001 - torch's form
             self.backward += count
 
-        if getattr(outputs, "requires_grad", False):
-            outputs.register_hook(back)
+        made = outputs[0] if isinstance(outputs, tuple) else outputs
+        if getattr(made, "requires_grad", False):
+            made.register_hook(back)
 
     def __deepcopy__(self, memory: dict[int, Any]) -> PassCounter:
         """Return this counter itself: what a copy of the network does counts as well."""

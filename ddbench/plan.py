@@ -1,42 +1,20 @@
-"""From cells to stages: each stage once, in an order in which inputs come first."""
+"""What a benchmark comes to: trials, and their stages, each once."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ddbench.errors import UserError, suggestion
-from ddbench.keys import stage_key
-from ddbench.plugins import one_line
-from ddbench.registry import recipes
-from ddbench.spec import Spec
-from ddbench.types import Cell, CheckTask, Stage, StageKind, Trial
+from ddbench.planner import Planner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from torch import nn
-
     from ddbench.benchmark import Benchmark
-    from ddbench.registry import Registry, Resolved
-    from ddbench.types import DatasetSpec, Kind, Place
-
-
-@dataclass(frozen=True)
-class PlannedTrial:
-    """A trial and the keys of the stages behind it; ``teacher`` is empty where nothing of the cell asks a teacher."""
-
-    trial: Trial
-    data: DatasetSpec
-    teacher: str
-    shards: tuple[str, ...]
-    relabel: str
-    evaluate: str
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Keys of all its stages."""
-        return (*filter(None, [self.teacher]), *self.shards, self.relabel, self.evaluate)
+    from ddbench.planner import PlannedTrial
+    from ddbench.registry import Registry
+    from ddbench.spec import Spec
+    from ddbench.types import Kind, Place, Stage
 
 
 @dataclass(frozen=True)
@@ -66,7 +44,7 @@ def plan(benchmark: Benchmark, registry: Registry, place: Place) -> Plan:
     Raises:
         UserError: a name, parameter, data set or combination that cannot work; nothing has been computed or written.
     """
-    planner = _Planner(registry, place, benchmark.precision)
+    planner = Planner(registry, place, benchmark.precision)
     planned = (planner.trial(trial) for trial in dict.fromkeys(benchmark.trials()))
     distinct = {(trial.trial, trial.evaluate): trial for trial in planned}  # two spellings of one thing are one trial
     return Plan(benchmark, tuple(distinct.values()), planner.stages)
@@ -81,7 +59,7 @@ def written_out(benchmark: Benchmark, registry: Registry, place: Place) -> Bench
     Raises:
         UserError: as ``plan``.
     """
-    planner = _Planner(registry, place, benchmark.precision)
+    planner = Planner(registry, place, benchmark.precision)
     trials = list(benchmark.trials())
     for trial in trials:
         planner.trial(trial)
@@ -113,301 +91,3 @@ def _where_one(specs: tuple[Spec, ...], met: Iterable[tuple[Spec, Spec]]) -> tup
         meanings.setdefault(spec, set()).add(full)
     known = {spec: found.pop() for spec, found in meanings.items() if len(found) == 1}
     return tuple(known.get(spec, spec) for spec in specs)
-
-
-@dataclass
-class _Planner:
-    """Remembers what it resolved, so that a sweep of n cells costs n keys and no more."""
-
-    registry: Registry
-    place: Place
-    precision: str
-    stages: dict[str, Stage] = field(default_factory=dict)
-    _memory: dict[Any, Any] = field(default_factory=dict)
-
-    def _once(self, name: Any, make: Callable[[], Any]) -> Any:
-        if name not in self._memory:
-            self._memory[name] = make()
-        return self._memory[name]
-
-    def trial(self, trial: Trial) -> PlannedTrial:
-        cell = trial.cell
-        dataset, data = self.data(cell.dataset)
-        teacher = self._teacher(cell.teacher, data)
-        synthesizer = self._component("synthesizer", cell.synthesizer, data, cell.ipc)
-        evaluator, labeler = self.exam(cell, data)
-        student = self._component("architecture", cell.architecture, data, cell.ipc)
-        if getattr(student.component, "pretrained", False):
-            raise UserError(f"student '{student.short}' must start from scratch: leave pretrained to teachers")
-        if not getattr(type(synthesizer.component), "draws", True):
-            trial = replace(trial, synthesis_seed=0)  # n distillations would be one, told n times
-        common = _Common(dataset, data, teacher, self.precision)
-        asked = any(type(part.component).uses_teacher for part in (synthesizer, labeler))
-        squeeze = self._once((common, "squeeze"), lambda: self._squeeze(common)) if asked else ""
-        shards = self._once(
-            (common, synthesizer.full, cell.ipc, trial.synthesis_seed),
-            lambda: self._shards(common, synthesizer, cell.ipc, trial.synthesis_seed, squeeze),
-        )
-        ipc = _whole_ipc(data) if _is_whole(synthesizer) else cell.ipc
-        made = _Made(f"{synthesizer.short} ipc {ipc} seed {trial.synthesis_seed}", shards, squeeze)
-        exam = _Exam(evaluator, student, labeler, trial.evaluation_seed)
-        views = (evaluator.full, exam.seed) if exam.per_view else None
-        relabel = self._once((shards, squeeze, labeler.full, views), lambda: self._relabel(common, exam, made))
-        evaluate = self._evaluate(common, made, exam, relabel)
-        shown = Cell(
-            Spec(data.name),
-            _shown_teacher(teacher) if asked else Spec("none"),
-            synthesizer.short,
-            ipc,
-            labeler.short,
-            evaluator.short,
-            student.short,
-        )
-        return PlannedTrial(replace(trial, cell=shown), data, squeeze, shards, relabel, evaluate)
-
-    # ------------------------------------------------------------------------------------- components
-
-    def data(self, spec: Spec) -> tuple[Resolved, DatasetSpec]:
-        return self._once(("data", spec), lambda: self._data(spec))  # type: ignore[no-any-return]
-
-    def _data(self, spec: Spec) -> tuple[Resolved, DatasetSpec]:
-        resolved = self.registry.resolve("dataset", spec)
-        data = _asked(resolved, lambda: resolved.component.spec(self.place))
-        if data.recipe != data.name:
-            self._require_recipe(resolved.short, data.recipe)
-        return resolved, data
-
-    def _require_recipe(self, dataset: Spec, recipe: str) -> None:
-        """Refuse a recipe that was asked for and that no component has: it would mean defaults, silently."""
-        known = {name for entry in self.registry.entries() for name in recipes(entry)}
-        if recipe not in known:
-            raise UserError(f"dataset '{dataset}': no component has a recipe '{recipe}'{suggestion(recipe, known)}")
-
-    def _component(self, kind: Kind, spec: Spec, data: DatasetSpec, ipc: int) -> Resolved:
-        resolved: Resolved = self._once(
-            (kind, spec, data.recipe), lambda: self.registry.resolve(kind, spec, data.recipe)
-        )
-        self._once((kind, spec, data.recipe, data.fingerprint, ipc), lambda: _check(resolved, CheckTask(data, ipc)))
-        return resolved
-
-    def exam(self, cell: Cell, data: DatasetSpec) -> tuple[Resolved, Resolved]:
-        """Return evaluator and labeler; an exam may set how labels are asked, and depend on ipc and student."""
-        occasion = {"ipc": str(cell.ipc), "student": cell.architecture.name}
-        name = ("exam", cell.evaluator, cell.labeler, data.recipe, data.fingerprint, *occasion.values())
-        return self._once(name, lambda: self._resolve_exam(cell, data, occasion))  # type: ignore[no-any-return]
-
-    def _resolve_exam(self, cell: Cell, data: DatasetSpec, occasion: Mapping[str, str]) -> tuple[Resolved, Resolved]:
-        evaluator = self.registry.resolve("evaluator", cell.evaluator, data.recipe, occasion)
-        known = recipes(evaluator.entry)
-        if evaluator.identity["name"] != evaluator.entry.name and data.recipe not in known:
-            raise UserError(
-                f"exam '{evaluator.entry.name}' has no recipe for '{data.recipe}'; it has for {', '.join(known)}; "
-                f"'{evaluator.identity['name']}' serves every data set"
-            )
-        labels = known.get(data.recipe, {}).get("labels", {})
-        labeler = self.registry.resolve("labeler", cell.labeler, data.recipe, over=labels)
-        for part in (evaluator, labeler):
-            _check(part, CheckTask(data, cell.ipc))
-        if _is_per_view(labeler) and not hasattr(evaluator.component, "views"):
-            raise UserError(
-                f"labels '{labeler.short}' need an exam that tells its views; '{evaluator.short}' does not: "
-                "take other labels or another exam"
-            )
-        return evaluator, labeler
-
-    def _teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
-        return self._once(("teacher", spec, data.fingerprint, data.recipe), lambda: self._resolve_teacher(spec, data))  # type: ignore[no-any-return]
-
-    def _resolve_teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
-        teacher = self.registry.resolve("teacher", spec, data.recipe)
-        named = Spec.parse(teacher.component.architecture)
-        if getattr(type(teacher.component), "pretrained_weights", False):
-            named = named.with_params(pretrained=True)
-        architecture = self.registry.resolve("architecture", named, data.recipe)
-
-        def build() -> nn.Module:
-            return architecture.component.build(data)  # type: ignore[no-any-return]
-
-        _check(architecture, CheckTask(data, 1))
-        _check(teacher, CheckTask(data, 1, build))
-        return _Teacher(teacher, architecture)
-
-    # ----------------------------------------------------------------------------------------- stages
-
-    def _add(
-        self, kind: StageKind, facts: dict[str, Any], inputs: dict[str, str], specs: dict[str, Spec], label: str
-    ) -> str:
-        facts = facts | {"precision": self.precision}
-        key = stage_key(kind, facts, inputs)
-        self.stages.setdefault(key, Stage(kind, facts, inputs, key, specs, label))
-        return key
-
-    def _squeeze(self, common: _Common) -> str:
-        teacher = common.teacher.teacher
-        facts = {
-            "data": common.data_facts,
-            "teacher": common.teacher.identity,
-            "seed": getattr(teacher.component, "seed", 0),
-        }
-        return self._add("squeeze", facts, {}, common.specs, f"teacher {_shown_teacher(common.teacher)}")
-
-    def _shards(self, common: _Common, synth: Resolved, ipc: int, seed: int, squeeze: str) -> tuple[str, ...]:
-        facts = {"data": common.data_facts, "synthesizer": synth.identity, "seed": seed}
-        specs = common.specs | {"synthesizer": synth.full}
-        inputs = {"teacher": squeeze} if type(synth.component).uses_teacher else {}
-        if hasattr(synth.component, "prepare"):
-            prepare = self._add("prepare", facts, inputs, specs, f"{synth.short} seed {seed}, preparing")
-            inputs = inputs | {"state": prepare}
-        if _is_whole(synth):
-            return (self._add("synthesize", facts, inputs, specs, f"{synth.short} seed {seed}"),)
-        if not type(synth.component).isolated:
-            return (
-                self._add("synthesize", facts | {"ipc": ipc}, inputs, specs, f"{synth.short} seed {seed}, ipc {ipc}"),
-            )
-        return tuple(
-            self._add(
-                "synthesize",
-                facts | {"index": index},
-                inputs,
-                specs,
-                f"{synth.short} seed {seed}, image {index + 1} of each class",
-            )
-            for index in range(ipc)
-        )
-
-    def _relabel(self, common: _Common, exam: _Exam, made: _Made) -> str:
-        labeler = exam.labeler
-        facts = {"data": common.data_facts, "labeler": labeler.identity, "seed": 0}
-        specs, label = common.specs | {"labeler": labeler.full}, f"{made.name}, labels {labeler.short}"
-        if exam.per_view:
-            facts |= {"evaluator": exam.evaluator.identity, "seed": exam.seed}
-            specs |= {"evaluator": exam.evaluator.full}
-            label += f" of {exam.evaluator.short} seed {exam.seed}"
-        inputs = _by_role(made.shards) | ({"teacher": made.squeeze} if type(labeler.component).uses_teacher else {})
-        return self._add("relabel", facts, inputs, specs, label)
-
-    def _evaluate(self, common: _Common, made: _Made, exam: _Exam, relabel: str) -> str:
-        facts = {
-            "data": common.data_facts,
-            "evaluator": exam.evaluator.identity,
-            "architecture": exam.student.identity,
-            "seed": exam.seed,
-        }
-        inputs = _by_role(made.shards) | {"labels": relabel}
-        if type(exam.labeler.component).uses_teacher:
-            inputs = inputs | {"teacher": made.squeeze}
-        components = {"evaluator": exam.evaluator.full, "student": exam.student.full, "labeler": exam.labeler.full}
-        label = f"{made.name}, student {exam.student.short} seed {exam.seed}"
-        return self._add("evaluate", facts, inputs, common.specs | components, label)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A distilled set, as its stages know it."""
-
-    name: str
-    shards: tuple[str, ...]
-    squeeze: str
-
-
-@dataclass(frozen=True)
-class _Exam:
-    """What one student sits."""
-
-    evaluator: Resolved
-    student: Resolved
-    labeler: Resolved
-    seed: int
-
-    @property
-    def per_view(self) -> bool:
-        return _is_per_view(self.labeler)
-
-
-@dataclass(frozen=True)
-class _Teacher:
-    teacher: Resolved
-    architecture: Resolved
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        return {**self.teacher.identity, "architecture": self.architecture.identity}
-
-
-@dataclass(frozen=True, eq=False)
-class _Common:
-    """What all stages of a cell share."""
-
-    dataset: Resolved
-    data: DatasetSpec
-    teacher: _Teacher
-    precision: str
-
-    @property
-    def name(self) -> tuple[Any, ...]:
-        return (self.dataset.full, self.teacher.teacher.full, self.teacher.architecture.full)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Common) and self.name == other.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    @property
-    def data_facts(self) -> dict[str, Any]:
-        """What of the data set enters keys: its content and how it is normalised, not what it is called."""
-        described = asdict(self.data)
-        chosen = ("fingerprint", "num_classes", "image_size", "channels", "mean", "std")
-        return {name: list(value) if isinstance(value := described[name], tuple) else value for name in chosen}
-
-    @property
-    def specs(self) -> dict[str, Spec]:
-        return {
-            "dataset": self.dataset.full,
-            "teacher": self.teacher.teacher.full,
-            "teacher_architecture": self.teacher.architecture.full,
-        }
-
-
-def _is_whole(synthesizer: Resolved) -> bool:
-    """Tell whether a synthesizer hands over the whole training set, whatever the ipc."""
-    return getattr(type(synthesizer.component), "whole", False)
-
-
-def _whole_ipc(data: DatasetSpec) -> int:
-    """Return what a table calls the ipc of the whole training set: images per class, on average."""
-    return max(1, round(sum(data.class_counts) / data.num_classes))
-
-
-def _is_per_view(labeler: Resolved) -> bool:
-    """Tell whether a labeler stores labels of single views."""
-    return getattr(type(labeler.component), "per_view", False)
-
-
-def _check(resolved: Resolved, task: CheckTask) -> None:
-    if hasattr(resolved.component, "check"):
-        _asked(resolved, lambda: resolved.component.check(task))
-
-
-def _asked(resolved: Resolved, ask: Callable[[], Any]) -> Any:
-    """Call a component while planning; whatever it raises ends as one line that names it."""
-    try:
-        return ask()
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{resolved.entry.kind} '{resolved.short}' cannot be planned: {one_line(error)}") from error
-
-
-def _by_role(shards: Iterable[str]) -> dict[str, str]:
-    return {f"shard.{index}": key for index, key in enumerate(shards)}
-
-
-def _shown_teacher(teacher: _Teacher) -> Spec:
-    """Show a trained teacher by its architecture, as papers do: ``resnet18``, not ``train[architecture=resnet18]``."""
-    short = teacher.teacher.short
-    if short.name != "train":
-        return short
-    rest = {key: value for key, value in short.params if key != "architecture"}
-    architecture = teacher.architecture.short
-    return Spec.of(architecture.name, {**architecture.mapping(), **rest})

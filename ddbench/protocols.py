@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.types import (
         Batch,
         DatasetSpec,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Examples,
         Labels,
         LabelsTask,
+        LoadTask,
         Measures,
         Outcome,
         Place,
@@ -85,13 +87,28 @@ class Teacher(Component, Protocol):
         ...
 
 
+class Generator(Component, Protocol):
+    """A generative model of the data, on which synthesizers build as others build on a teacher.
+
+    A generator that is trained here has ``pretrain(task: PretrainTask) -> Mapping[str, Tensor]``: its tensors are
+    stored once, for all methods and synthesis seeds, and handed to ``load``. A field ``seed`` is that training's seed.
+    """
+
+    def load(self, task: LoadTask) -> Diffusion:
+        """Return the model on the task's device."""
+        ...
+
+
 class Synthesizer(Component, Protocol):
     """A distillation method.
 
     ``isolated`` says that the images of ipc index *i* depend on the synthesis seed and *i* alone: each index is
     then a stage of its own, and a small ipc is the beginning of a large one. ``uses_teacher`` says whether
     ``task.teacher`` is called at all. A synthesizer may also have ``prepare(task: PrepareTask)`` returning a
-    mapping of tensors that is stored and handed to every ``synthesize``. The class variable ``whole = True`` says
+    mapping of tensors that is stored and handed to every ``synthesize``, and ``prepare_identity() -> Mapping[str,
+    object]``: what of its fields decides that state, in place of all of them. One that builds on a generator has the
+    class variable ``uses_generator = True`` and a field ``generator``, its spec as text; ``task.generator`` hands it
+    out. The class variable ``whole = True`` says
     that the images are the whole training set, in any order: ``task.indices`` is then empty. ``draws = False`` says
     that no random number is drawn, so that every synthesis seed would give the same images: they are made once.
     """

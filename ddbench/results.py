@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ddbench.plan import Plan, PlannedTrial
+    from ddbench.plan import Plan
+    from ddbench.planner import PlannedTrial
     from ddbench.reported import Reported
     from ddbench.types import Trial
 
@@ -35,7 +36,8 @@ _PUBLISHED = ("std", "dataset", "unreliable", "source")  # of a published number
 COLUMNS = (
     "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
     "evaluation_seed", "precision", "data", "status", "top1", "top5", "top1_best", "loss", "teacher_top1",
-    "squeeze_seconds", "synthesize_seconds", "relabel_seconds", "evaluate_seconds", "peak_memory_bytes",
+    "squeeze_seconds", "pretrain_seconds", "prepare_seconds", "synthesize_seconds", "relabel_seconds",
+    "evaluate_seconds", "peak_memory_bytes", "prepare_peak_memory_bytes",
     "synthesize_peak_memory_bytes", "synthesize_forward_images", "synthesize_backward_images",
     "image_bytes", "label_bytes", "reported", "reported_std", "reported_metric", "reported_accuracy",
     "reported_dataset", "reported_unreliable", "reported_source", "device", "key", "flag", "error", "started_at",
@@ -82,6 +84,8 @@ def vars_of(cell: Any) -> dict[str, Any]:
 def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
     keys = {
         "squeeze": [planned.teacher],
+        "pretrain": [planned.pretrain],
+        "prepare": [planned.prepare],
         "synthesize": list(planned.shards),
         "relabel": [planned.relabel],
         "evaluate": [planned.evaluate],
@@ -127,7 +131,8 @@ def _reported(plan: Plan, planned: PlannedTrial) -> dict[str, Any] | None:
 def _stages(plan: Plan, planned: PlannedTrial) -> dict[str, Any]:
     """Return facts and inputs of the trial's stages; shards of one method differ in their index alone."""
     first = plan.stages[planned.shards[0]]
-    stages = {key: plan.stages[key] for key in (planned.teacher, planned.relabel, planned.evaluate) if key}
+    single = (planned.teacher, planned.pretrain, planned.prepare, planned.relabel, planned.evaluate)
+    stages = {key: plan.stages[key] for key in single if key}
     described: dict[str, Any] = {
         stage.kind: {"facts": stage.facts, "inputs": stage.inputs, "key": key} for key, stage in stages.items()
     }
@@ -228,6 +233,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         "status": found["status"],
         "precision": facts["precision"],
         "data": digest(facts["data"])[:8],
+        "prepare_peak_memory_bytes": costs.get("prepare", {}).get("peak_memory_bytes"),
         "synthesize_peak_memory_bytes": made.get("peak_memory_bytes"),
         "synthesize_forward_images": made.get("forward_images"),
         "synthesize_backward_images": made.get("backward_images"),

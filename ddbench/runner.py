@@ -11,7 +11,7 @@ from ddbench import benchmark as grids
 from ddbench import results
 from ddbench.bench import Context, require_device
 from ddbench.frontier import StageFrontier
-from ddbench.plan import Plan, PlannedTrial
+from ddbench.plan import Plan
 from ddbench.plan import plan as make_plan
 from ddbench.plugins import one_line
 from ddbench.registry import registry
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
+
+    from ddbench.planner import PlannedTrial
 
 
 @dataclass(frozen=True)

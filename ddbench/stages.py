@@ -1,4 +1,4 @@
-"""The five verbs: each calls a component and stores what came of it."""
+"""The six verbs: each calls a component and stores what came of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ddbench.bench import Bench, make_repeatable, resolve_device
+from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
 from ddbench.environment import capture
-from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.errors import CorruptArtifactError
 from ddbench.meter import device_name, metered
 from ddbench.plugins import one_line
 from ddbench.store import Draft, Store
@@ -22,6 +22,7 @@ from ddbench.types import (
     LabelsTask,
     Outcome,
     PrepareTask,
+    PretrainTask,
     RelabelTask,
     SqueezeTask,
     Stage,
@@ -30,6 +31,8 @@ from ddbench.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from torch import Tensor
 
     from ddbench.bench import Context
     from ddbench.protocols import Tell
@@ -135,39 +138,57 @@ def _squeeze(bench: Bench, draft: Draft) -> dict[str, Any]:
     build = bench.build("teacher_architecture")
     task = SqueezeTask(bench.data, bench.examples("train"), test, build, bench.compute)
     teacher = bench.component("teacher")
-    _require_unchanged(teacher, bench.stage.facts["teacher"])
+    require_unchanged(teacher, bench.stage.facts["teacher"], "teacher")
     model = freeze(teacher.squeeze(task))
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    if not all(value.isfinite().all() for value in weights.values()):
-        raise FloatingPointError("the teacher's weights are not finite")
+    _require_finite(weights, "the teacher's weights")
     draft.save("weights", weights)
     scored = score(model, test, bench.data, bench.compute)
-    nbytes = sum(value.nbytes for value in weights.values())
-    return {"top1": scored.top1, "top5": scored.top5, "loss": scored.loss, "bytes": nbytes}
+    return {"top1": scored.top1, "top5": scored.top5, "loss": scored.loss, "bytes": _nbytes(weights)}
 
 
-def _require_unchanged(teacher: Any, planned: Mapping[str, Any]) -> None:
-    """Raise a UserError if what a teacher is made from (a checkpoint's content) is no longer what was planned."""
-    now = teacher.identity() if hasattr(teacher, "identity") else {}
-    if any(planned[name] != value for name, value in now.items() if name != "architecture"):
-        raise UserError("the teacher's file has changed since the run was planned; give the command again")
+def _require_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise FloatingPointError(f"{what} are not finite")
+
+
+def _nbytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(value.nbytes for value in tensors.values())
+
+
+def _pretrain(bench: Bench, draft: Draft) -> dict[str, Any]:
+    place = bench.context.place
+    workspace = bench.store.workspace(bench.stage.key)
+    task = PretrainTask(bench.data, bench.examples("train"), bench.compute, workspace, place.cache)
+    weights = dict(bench.component("generator").pretrain(task))
+    _require_finite(weights, "the generator's weights")
+    draft.save("weights", weights)
+    return {"bytes": _nbytes(weights)}
 
 
 def _prepare(bench: Bench, draft: Draft) -> dict[str, Any]:
-    workspace = bench.context.store / "workspaces" / bench.stage.key
-    workspace.mkdir(parents=True, exist_ok=True)
-    task = PrepareTask(bench.data, bench.examples("train"), bench.teacher, bench.compute, workspace)
+    place = bench.context.place
+    workspace = bench.store.workspace(bench.stage.key)
+    task = PrepareTask(
+        bench.data, bench.examples("train"), bench.teacher, bench.compute, workspace, place.cache, bench.generator
+    )
     state = dict(bench.component("synthesizer").prepare(task))
     draft.save("state", state)
-    return {"bytes": sum(value.nbytes for value in state.values())}
+    return {"bytes": _nbytes(state)}
 
 
 def _synthesize(bench: Bench, draft: Draft) -> dict[str, Any]:
-    facts, inputs = bench.stage.facts, bench.stage.inputs
+    facts = bench.stage.facts
     indices = (facts["index"],) if "index" in facts else tuple(range(facts.get("ipc", 0)))
-    state = bench.store.artifact("prepare", inputs["state"]).tensors("state") if "state" in inputs else {}
     task = SynthesisTask(
-        bench.data, bench.examples("train"), bench.teacher, state, indices, facts["seed"], bench.compute
+        bench.data,
+        bench.examples("train"),
+        bench.teacher,
+        bench.state,
+        indices,
+        facts["seed"],
+        bench.compute,
+        bench.generator,
     )
     whole = not {"index", "ipc"} & facts.keys()
     asked = list(bench.data.class_counts) if whole else [len(indices)] * bench.data.num_classes
@@ -201,7 +222,7 @@ def _relabel(bench: Bench, draft: Draft) -> dict[str, Any]:
     labeler = bench.component("labeler")
     stored = dict(labeler.relabel(RelabelTask(bench.distilled, bench.teacher, bench.compute, _views(bench))))
     draft.save("labels", stored)
-    return {"bytes": sum(value.nbytes for value in stored.values())}
+    return {"bytes": _nbytes(stored)}
 
 
 def _views(bench: Bench) -> EpochViews | None:
@@ -225,6 +246,7 @@ def _evaluate(bench: Bench, draft: Draft) -> dict[str, Any]:  # noqa: ARG001 - a
 
 _VERBS: dict[str, Callable[[Bench, Draft], dict[str, Any]]] = {
     "squeeze": _squeeze,
+    "pretrain": _pretrain,
     "prepare": _prepare,
     "synthesize": _synthesize,
     "relabel": _relabel,

@@ -134,8 +134,17 @@ class Store:
         folder.mkdir()
         return Draft(folder)
 
+    def workspace(self, key: str) -> Path:
+        """Return a folder for what a stage keeps until it is committed, and after a kill too; its lock is held."""
+        folder = self._workspace(key)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _workspace(self, key: str) -> Path:
+        return self.root / "workspaces" / key
+
     def commit(self, draft: Draft, kind: str, key: str, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """Move a finished draft into place, all of it or nothing; returns the meta as stored."""
+        """Move a finished draft into place, all of it or nothing; returns the meta as stored. The workspace goes."""
         document = json.loads(json.dumps({**meta, "files": draft.files}))
         path = draft.folder / META
         path.write_text(
@@ -147,6 +156,7 @@ class Store:
         self.remove(kind, key)  # what lies there without a meta is no artifact, and in the way
         draft.folder.rename(place)
         _sync(place.parent)
+        shutil.rmtree(self._workspace(key), ignore_errors=True)
         return document  # type: ignore[no-any-return]
 
     def discard(self, draft: Draft) -> None:

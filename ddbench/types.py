@@ -12,14 +12,24 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.spec import Spec
 
 Kind = Literal[
-    "dataset", "architecture", "teacher", "synthesizer", "labeler", "evaluator", "executor", "reporter", "diagnostic"
+    "dataset",
+    "architecture",
+    "teacher",
+    "generator",
+    "synthesizer",
+    "labeler",
+    "evaluator",
+    "executor",
+    "reporter",
+    "diagnostic",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 T = TypeVar("T")
-StageKind = Literal["squeeze", "prepare", "synthesize", "relabel", "evaluate"]
+StageKind = Literal["squeeze", "pretrain", "prepare", "synthesize", "relabel", "evaluate"]
 Split = Literal["train", "test"]
 Precision = Literal["float32", "bfloat16"]
 Status = Literal["done", "reused", "failed", "skipped"]
@@ -56,6 +66,7 @@ class DatasetSpec:
         class_counts: number of training images per class.
         fingerprint: hexadecimal digest of the content; enters every key.
         class_names: one per class, in label order.
+        imagenet_classes: index of each class in ImageNet-1K, in label order; empty where the classes are others.
     """
 
     name: str
@@ -69,6 +80,7 @@ class DatasetSpec:
     class_counts: tuple[int, ...]
     fingerprint: str
     class_names: tuple[str, ...]
+    imagenet_classes: tuple[int, ...] = ()
 
 
 class Examples(Protocol):
@@ -180,7 +192,7 @@ class Stage:
     """A step that is computed once, ever.
 
     Attributes:
-        kind: which of the five verbs.
+        kind: which of the six verbs.
         facts: everything that can change the outcome, as JSON can hold it.
         inputs: keys of the stages whose artifacts it reads, by role: ``teacher``, ``shard.0``, ...
         key: digest of kind, facts and input keys.
@@ -231,7 +243,7 @@ class Cost:
         seconds: of wall-clock time.
         peak_memory_bytes: the highest at any moment.
         device: its name.
-        forward_images: images that went forward through the stage's teacher, each counted every time.
+        forward_images: images that went forward through the stage's teacher or generator, each counted every time.
         backward_images: images whose gradients, or the weights' for them, came back through it.
     """
 
@@ -363,14 +375,52 @@ class SqueezeTask:
 
 
 @dataclass(frozen=True)
+class PretrainTask:
+    """Train a generator.
+
+    Attributes:
+        workspace: a folder of this stage that outlives a kill and is gone once the stage is stored: checkpoints.
+        cache: a folder that stages share, for what can be derived again, such as encoded images.
+    """
+
+    data: DatasetSpec
+    train: Examples
+    compute: Compute
+    workspace: Path
+    cache: Path
+
+
+@dataclass(frozen=True)
+class LoadTask:
+    """Hand out a generator. ``weights`` is what ``pretrain`` returned, empty where there is no such verb."""
+
+    data: DatasetSpec
+    weights: Mapping[str, Tensor]
+    device: torch.device
+
+
+def _no_generator() -> Diffusion:
+    raise RuntimeError("there is no generator: set the class variable uses_generator = True and a field 'generator'")
+
+
+@dataclass(frozen=True)
 class PrepareTask:
-    """Compute once what all images of a synthesizer share (fine-tuning, trajectories)."""
+    """Compute once what all images of a synthesizer share (fine-tuning, trajectories).
+
+    Attributes:
+        teacher: hands out a fresh copy in eval mode at every call, on the stage's device, gradients off.
+        workspace: a folder of this stage that outlives a kill and is gone once the stage is stored: checkpoints.
+        cache: a folder that stages share, for what can be derived again, such as encoded images.
+        generator: hands out a fresh copy at every call, as ``teacher`` does.
+    """
 
     data: DatasetSpec
     train: Examples
     teacher: Callable[[], nn.Module]
     compute: Compute
     workspace: Path
+    cache: Path
+    generator: Callable[[], Diffusion] = _no_generator
 
 
 @dataclass(frozen=True)
@@ -383,6 +433,7 @@ class SynthesisTask:
         teacher: hands out a fresh copy in eval mode at every call, on the stage's device, gradients off.
         state: what ``prepare`` returned, or an empty mapping.
         synthesis_seed: the seed as the user gave it; ``compute.seed`` also holds the index.
+        generator: hands out a fresh copy at every call, as ``teacher`` does.
     """
 
     data: DatasetSpec
@@ -392,6 +443,7 @@ class SynthesisTask:
     indices: tuple[int, ...]
     synthesis_seed: int
     compute: Compute
+    generator: Callable[[], Diffusion] = _no_generator
 
 
 @dataclass(frozen=True)
@@ -458,6 +510,7 @@ class DiagnosticTask:
         temperature: of the soft labels with which students are trained: the labeler's, else 1.
         once: remembers what several diagnostics or sets share.
         compute: the seed is the same for every set.
+        state: what the synthesizer's ``prepare`` returned, or an empty mapping.
     """
 
     distilled: Distilled
@@ -467,6 +520,7 @@ class DiagnosticTask:
     temperature: float
     once: Once
     compute: Compute
+    state: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,8 @@ def _summary(planned: Plan, rows: list[Row]) -> Iterable[str]:
     )
     if not missing:
         return
-    yield f"trainings to come: {kinds['squeeze']} of teachers, {kinds['evaluate']} of students"
+    generators = f"{kinds['pretrain']} of generators, " if kinds["pretrain"] else ""
+    yield f"trainings to come: {kinds['squeeze']} of teachers, {generators}{kinds['evaluate']} of students"
     grounds = Counter(row["estimate"] for row in missing)
     told = ", ".join(f"{grounds[name]} {text}" for name, text in _GROUNDS.items() if grounds[name])
     known = [row["seconds"] for row in missing if row["seconds"] is not None]

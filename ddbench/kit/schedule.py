@@ -10,19 +10,21 @@ if TYPE_CHECKING:
 
     Schedule = Callable[[int], float]
 
-Name = Literal["cosine", "half-cosine", "steps", "constant"]
+Name = Literal["cosine", "half-cosine", "steps", "late-steps", "constant"]
 
 
 def named(name: Name, epochs: int, warmup_epochs: int = 0) -> Schedule:
     """Return the schedule of a training of ``epochs``, the first ``warmup_epochs`` of which climb from 1 % to 100 %.
 
-    ``steps`` divides by ten after each third of the rest; the others are the functions of their names.
+    ``steps`` divides by ten after each third of the rest, ``late-steps`` by five after two thirds and five sixths, as
+    IDC (Kim et al., ICML 2022) does; the others are the functions of their names.
     """
     rest = epochs - warmup_epochs
     schedules = {
         "cosine": cosine(rest),
         "half-cosine": half_cosine(rest),
         "steps": steps((rest // 3, 2 * rest // 3)),
+        "late-steps": steps((2 * rest // 3, 5 * rest // 6), gamma=0.2),
         "constant": constant,
     }
     return warmed(schedules[name], warmup_epochs)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import torch
 
-from ddbench.kit import crops, mixing, pixels, reading, rng
+from ddbench.kit import colour, crops, mixing, pixels, reading, rng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,12 @@ class Augmentation:
         partner: which reordering: a random ``permutation``, or ``roll``, the batch moved on by one.
         shuffle_patches: before all that, cut the image into so many columns of patches, put them into a random
             order, and do the same with rows (:func:`ddbench.kit.crops.shuffle`); 1 leaves the image whole.
+        brightness: after crop and mirror, how far a factor on the brightness may be from 1; 0 changes nothing. With
+            the next two it is colour jitter (:mod:`ddbench.kit.colour`).
+        contrast: the same of the contrast.
+        saturation: the same of the saturation; nothing to grey images.
+        lighting: after the jitter, standard deviation of the numbers by which colours move along ImageNet's principal
+            components; 0 moves none.
 
     Raises:
         ValueError: two kinds of crop, or two kinds of mixing, are asked at once.
@@ -65,6 +71,10 @@ class Augmentation:
     cutmix: float = 0.0
     partner: Literal["permutation", "roll"] = "permutation"
     shuffle_patches: int = 1
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    lighting: float = 0.0
 
     def __post_init__(self) -> None:
         if self.padding and self.min_scale < 1:
@@ -102,10 +112,11 @@ def views(
     """
     shuffle = _shuffler(augmentation, images, seed, epoch)
     cut = _cutter(augmentation, images, data.image_size, seed, epoch)
+    recolour = _recolourer(augmentation, images, data.channels, seed, epoch)
     parts = batches(len(images), batch_size, seed, epoch)
     for number, (chosen, taken) in enumerate(zip(parts, reading.ahead(images, parts), strict=True)):
         indices = chosen.to(images.device)
-        plain = pixels.normalise(cut(shuffle(taken, indices), indices), data)
+        plain = pixels.normalise(recolour(cut(shuffle(taken, indices), indices), indices), data)
         random = np.random.default_rng(rng.derive(seed, "mix", epoch, number))
         yield _mixed(plain.contiguous(memory_format=torch.channels_last), indices, epoch, augmentation, random)
 
@@ -144,6 +155,17 @@ def _cutter(augmentation: Augmentation, images: Images, size: int, seed: int, ep
         shifted = crops.draw_shifted(count, size, padding, generator).to(images.device)
         return lambda batch, indices: crops.shift(batch, shifted.of(indices), mirrored[indices], padding)
     return lambda batch, _: batch
+
+
+def _recolourer(augmentation: Augmentation, images: Images, channels: int, seed: int, epoch: int) -> Change:
+    """Draw the changes of colour of an epoch; the function returned applies them to a batch, given its indices."""
+    strengths = augmentation.brightness, augmentation.contrast, augmentation.saturation
+    if not any((*strengths, augmentation.lighting)):
+        return lambda batch, _: batch
+    jitter, lighting = (rng.generator(seed, name, epoch) for name in ("jitter", "lighting"))
+    factors = colour.draw_jitter(len(images), strengths, jitter).to(images.device)
+    shifts = colour.draw_lighting(len(images), channels, augmentation.lighting, lighting).to(images.device)
+    return lambda batch, indices: colour.change(batch, factors[indices], shifts[indices])
 
 
 def _mixed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ from ddbench.types import (
     EpochViews,
     EvaluationTask,
     LabelsTask,
+    LoadTask,
     Place,
     PrepareTask,
+    PretrainTask,
     RelabelTask,
     SqueezeTask,
     SynthesisTask,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.protocols import Architecture, Dataset
     from ddbench.types import DatasetSpec, Examples, Labels, T, Views
 
@@ -54,6 +58,7 @@ class Bench:
         place: where data sets may look and keep files; the toys need none.
         heard: what components told of their progress: (done, total), in order.
         teachers: how many copies of the teacher were asked for.
+        generators: how many copies of the generator.
     """
 
     dataset: Dataset = field(default_factory=toys.ToyDataset)
@@ -61,6 +66,7 @@ class Bench:
     place: Place = field(default_factory=lambda: Place(Path("data"), Path("data")))
     heard: list[tuple[int, int]] = field(default_factory=list)
     teachers: int = 0
+    generators: int = 0
 
     @functools.cached_property
     def data(self) -> DatasetSpec:
@@ -101,6 +107,19 @@ class Bench:
         del self.heard[heard:]
         return device.freeze(model)
 
+    def generator(self) -> Diffusion:
+        """Return a fresh copy of the toy generator, in eval mode, gradients off."""
+        self.generators += 1
+        return copy.deepcopy(self._generator)
+
+    @functools.cached_property
+    def _generator(self) -> Diffusion:
+        heard, component = len(self.heard), toys.ToyGenerator()
+        with tempfile.TemporaryDirectory() as folder:
+            weights = component.pretrain(self.pretrain_task(Path(folder)))
+        del self.heard[heard:]
+        return component.load(self.load_task(weights))
+
     def distilled(self, ipc: int = IPC) -> Distilled:
         """Return the first training images of each class as a distilled set."""
         classes = range(self.data.num_classes)
@@ -126,9 +145,19 @@ class Bench:
         """Make a teacher."""
         return SqueezeTask(self.data, self.train, self.test, lambda: self.build(seed), self.compute(seed))
 
+    def pretrain_task(self, workspace: Path, seed: int = 0) -> PretrainTask:
+        """Train a generator."""
+        compute = self.compute(rng.derive(seed, "pretrain"))
+        return PretrainTask(self.data, self.train, compute, workspace, workspace / "cache")
+
+    def load_task(self, weights: Mapping[str, Tensor]) -> LoadTask:
+        """Hand out a generator."""
+        return LoadTask(self.data, weights, torch.device("cpu"))
+
     def prepare_task(self, workspace: Path, seed: int = 0) -> PrepareTask:
         """Compute what a synthesizer's images share."""
-        return PrepareTask(self.data, self.train, self.teacher, self.compute(rng.derive(seed, "prepare")), workspace)
+        compute, cache = self.compute(rng.derive(seed, "prepare")), workspace / "cache"
+        return PrepareTask(self.data, self.train, self.teacher, compute, workspace, cache, self.generator)
 
     def synthesis_task(
         self, *indices: int, seed: int = 0, state: Mapping[str, Tensor] | None = None, joint: bool = False
@@ -136,7 +165,7 @@ class Bench:
         """Make images of some ipc indices: of an isolated synthesizer one, of a ``joint`` one all from 0."""
         part = len(indices) if joint else indices[0]
         compute = self.compute(rng.derive(seed, "synthesize", part))
-        return SynthesisTask(self.data, self.train, self.teacher, state or {}, indices, seed, compute)
+        return SynthesisTask(self.data, self.train, self.teacher, state or {}, indices, seed, compute, self.generator)
 
     def relabel_task(self, distilled: Distilled, seen: EpochViews | None = None) -> RelabelTask:
         """Store what students need beside the images; ``seen`` is for labelers of single views."""

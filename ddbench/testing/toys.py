@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.types import (
         Batch,
         DatasetSpec,
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
         Examples,
         Labels,
         LabelsTask,
+        LoadTask,
         Measures,
         Place,
         PrepareTask,
+        PretrainTask,
         RelabelTask,
         Split,
         SqueezeTask,
@@ -58,9 +61,15 @@ def ddbench_teachers() -> dict[str, str | type]:
 
 
 @hookimpl
+def ddbench_generators() -> dict[str, str | type]:
+    """Hand over the toy generators."""
+    return {"toy-generator": ToyGenerator}
+
+
+@hookimpl
 def ddbench_synthesizers() -> dict[str, str | type]:
     """Hand over the toy synthesizers."""
-    return {"toy-synth": ToySynth, "toy-joint": ToyJoint}
+    return {"toy-synth": ToySynth, "toy-joint": ToyJoint, "toy-drawn": ToyDrawn}
 
 
 @hookimpl
@@ -212,6 +221,43 @@ class ToyTeacher:
 
 
 @dataclass(frozen=True)
+class ToyGenerator:
+    """A diffusion of pixels that knows the mean image of each class, and no more (made up here).
+
+    Attributes:
+        brightness: added to the means, in levels of 255.
+        seed: of the training, which draws nothing.
+    """
+
+    version: ClassVar[int] = 1
+
+    brightness: float = 0.0
+    seed: Annotated[int, Ge(0)] = 0
+
+    def pretrain(self, task: PretrainTask) -> Mapping[str, Tensor]:
+        """Return the mean image of each class, in [-1, 1]."""
+        import torch
+
+        images = task.train.images(slice(None)).float().add(self.brightness).div(127.5).sub(1)
+        means = [images[task.train.labels == label].mean(0) for label in range(task.data.num_classes)]
+        task.compute.progress(1, 1)
+        return {"means": torch.stack(means)}
+
+    def load(self, task: LoadTask) -> Diffusion:
+        """Return a network that takes for noise whatever differs from the mean of the class."""
+        import torch
+
+        from ddbench.kit.diffusion import Diffusion, linear_alphas
+        from ddbench.testing.toy_diffusion import Identity, MeanOfClass
+
+        data, alphas = task.data, linear_alphas()
+        network = MeanOfClass(task.weights["means"], alphas).to(task.device).eval().requires_grad_(requires_grad=False)
+        shape = (data.channels, data.image_size, data.image_size)
+        conditions = torch.arange(data.num_classes)
+        return Diffusion(network, Identity(), alphas, conditions, data.num_classes, shape)
+
+
+@dataclass(frozen=True)
 class ToySynth:
     """Real images under a little noise, index by index (made up here).
 
@@ -256,6 +302,53 @@ class ToyJoint:
         for index in task.indices:
             yield _noisy(task, index, float(task.state["brightness"]) / 50)
             task.compute.progress(index + 1, len(task.indices))
+
+
+@dataclass(frozen=True)
+class ToyDrawn:
+    """What a generator takes for a clean image behind noise, index by index (made up here).
+
+    Attributes:
+        generator: what is asked.
+        gain: by which the prepared contrast is multiplied.
+        noise: standard deviation added in the end, in levels of 255.
+    """
+
+    version: ClassVar[int] = 1
+    isolated: ClassVar[bool] = True
+    uses_teacher: ClassVar[bool] = False
+    uses_generator: ClassVar[bool] = True
+
+    generator: str = "toy-generator"
+    gain: float = 1.0
+    noise: Annotated[float, Ge(0)] = 5.0
+
+    def prepare_identity(self) -> Mapping[str, object]:
+        """Leave out the noise, which comes later."""
+        return {"gain": self.gain}
+
+    def prepare(self, task: PrepareTask) -> Mapping[str, Tensor]:
+        """Return a contrast."""
+        import torch
+
+        task.compute.progress(1, 1)
+        return {"contrast": torch.tensor([self.gain * (1 + task.generator().null % 2)])}
+
+    def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
+        """Yield one image of every class for each index."""
+        import torch
+
+        from ddbench.kit.rng import generator
+        from ddbench.types import Batch
+
+        model, labels = task.generator(), torch.arange(task.data.num_classes)
+        for index in task.indices:
+            noise = torch.randn((len(labels), *model.latent_shape), generator=generator(task.synthesis_seed, index))
+            times = torch.full((len(labels),), 500)
+            clean = model.estimate(noise, model.noise(noise, times, model.conditions), times)
+            pixels = model.codec.decode(clean * task.state["contrast"]).add(1).mul(127.5) + self.noise * noise
+            yield Batch(pixels.clamp(0, 255).to(torch.uint8), labels)
+            task.compute.progress(1, 1)
 
 
 def _noisy(task: SynthesisTask, index: int, noise: float) -> Batch:

@@ -19,6 +19,9 @@ def ddbench_datasets() -> dict[str, str | type]:
         "cifar100": "ddbench_datasets.cifar:Cifar100",
         "tiny-imagenet": "ddbench_datasets.tiny_imagenet:TinyImageNet",
         "imagenet1k": "ddbench_datasets.imagenet1k:ImageNet1k",
+        "imagenette": "ddbench_datasets.imagenet_subset:Imagenette",
+        "imagewoof": "ddbench_datasets.imagenet_subset:Imagewoof",
+        "imageidc": "ddbench_datasets.imagenet_subset:ImageIDC",
         "folder": "ddbench_datasets.folder:Folder",
         "parquet": "ddbench_datasets.parquet:Parquet",
     }

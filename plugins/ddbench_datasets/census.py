@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 THREADS = 16  # they wait for the file system
 
 
-def census(split: Path, cache: Path) -> dict[str, tuple[int, str]]:
+def census(split: Path, cache: Path, only: Sequence[str] | None = None) -> dict[str, tuple[int, str]]:
     """Return, for each class folder, the number of images in it and a digest of their names and sizes.
+
+    With ``only``, other folders are passed over, and those that are there come in its order.
 
     It is remembered for as long as no folder's time of change moves, as it does when a file is added, removed or
     renamed, so that a million files need not be asked at every plan; files overwritten in place go unnoticed.
@@ -27,6 +29,8 @@ def census(split: Path, cache: Path) -> dict[str, tuple[int, str]]:
         UserError: a folder cannot be read, or the cache cannot be written.
     """
     classes = folders_in(split)
+    if only is not None:
+        classes = tuple(name for name in only if name in classes)
     changes = [[name, (split / name).stat().st_mtime_ns] for name in classes]
     record = cache / "listings" / f"{digest_of([str(split.resolve()), changes])}.json"
     counted = recorded(record, lambda value: _valid(value, classes), lambda: _count(split, classes))

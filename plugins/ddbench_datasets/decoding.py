@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-Fit = Literal["square", "crop", "squash"]
+Fit = Literal["square", "crop", "squash", "adm"]
 Box = tuple[float, float, float, float]
 
 # Named, because Pillow would also hand some formats to interpreters (EPS to Ghostscript).
@@ -40,7 +40,8 @@ class Frame:
         advice: what to do with an image of another size.
         fit: what of an image is resized: the ``square`` in its centre, its side the shorter side of the image (7/8 of
             it for sizes from 96 up); just what is left of it by torchvision's ``Resize(256)`` and ``CenterCrop(224)``
-            (``crop``, other sizes in proportion); or all of it, its shape not kept (``squash``).
+            (``crop``, other sizes in proportion); all of it, its shape not kept (``squash``); or what is left of it by
+            the centre crop of ADM and DiT (``adm``), halved by averaging and then scaled bicubically.
     """
 
     size: int
@@ -81,8 +82,8 @@ def content(encoded: bytes | str) -> bytes:
 def decode(data: bytes, frame: Frame) -> npt.NDArray[np.uint8]:
     """Return an image as uint8 (C, H, W).
 
-    It is resized bilinearly with antialiasing. Transparency is dropped and the orientation tag ignored, as
-    ``torchvision.datasets.ImageFolder`` does.
+    It is resized bilinearly with antialiasing, or as the frame's ``fit`` says. Transparency is dropped and the
+    orientation tag ignored, as ``torchvision.datasets.ImageFolder`` does.
 
     Raises:
         ImageError: the bytes are no image, are damaged, or do not fit the frame.
@@ -99,11 +100,24 @@ def square_side(data: bytes) -> int:
     Raises:
         ImageError: the bytes are no image, or the image is not square.
     """
-    with _telling(), _open(data) as image:
-        width, height = image.size
+    width, height = _sides(data)
     if width != height:
         raise ImageError(f"is {width}x{height} pixels, not square: add size=N to resize all images to NxN")
     return width
+
+
+def shorter_side(data: bytes) -> int:
+    """Return the shorter side of an image in pixels, read from the file's header.
+
+    Raises:
+        ImageError: the bytes are no image.
+    """
+    return min(_sides(data))
+
+
+def _sides(data: bytes) -> tuple[int, int]:
+    with _telling(), _open(data) as image:
+        return image.size
 
 
 @contextmanager
@@ -146,11 +160,22 @@ def _pixels(image: Image.Image, frame: Frame) -> npt.NDArray[np.uint8]:
     mode = "L" if frame.channels == 1 else "RGB"
     plain = image.convert("RGBA") if image.mode in {"P", "PA"} else image  # palettes may hold transparency
     plain = plain if plain.mode == mode else plain.convert(mode)
-    if frame.like is None:
-        box = _BOXES[frame.fit](*plain.size, frame.size)
-        plain = plain.resize((frame.size, frame.size), Image.Resampling.BILINEAR, box)
-    pixels = np.asarray(plain)
+    pixels = np.asarray(_resized(plain, frame) if frame.like is None else plain)
     return pixels[np.newaxis] if frame.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _resized(image: Image.Image, frame: Frame) -> Image.Image:
+    method = Image.Resampling.BILINEAR
+    if frame.fit == "adm":
+        image, method = _halved(image, frame.size), Image.Resampling.BICUBIC
+    return image.resize((frame.size, frame.size), method, _BOXES[frame.fit](*image.size, frame.size))
+
+
+def _halved(image: Image.Image, size: int) -> Image.Image:
+    """Halve an image by averaging for as long as its shorter side has twice the pixels wanted."""
+    while min(image.size) >= 2 * size:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    return image
 
 
 def _square(width: int, height: int, size: int) -> Box:
@@ -172,8 +197,21 @@ def _crop(width: int, height: int, size: int) -> Box:
     return left * across, top * down, (left + size) * across, (top + size) * down
 
 
+def _adm(width: int, height: int, size: int) -> Box:
+    """Return what a centre crop shows of an image whose shorter side was scaled to the size.
+
+    In the code of ADM (Dhariwal and Nichol 2021), which DiT took over, the longer side is rounded to whole pixels, and
+    the crop's place down.
+    """
+    scale = size / min(width, height)
+    scaled_width, scaled_height = round(width * scale), round(height * scale)
+    left, top = (scaled_width - size) // 2, (scaled_height - size) // 2
+    across, down = width / scaled_width, height / scaled_height
+    return left * across, top * down, (left + size) * across, (top + size) * down
+
+
 def _whole(width: int, height: int, size: int) -> Box:  # noqa: ARG001 - all of it, whatever the size
     return 0, 0, width, height
 
 
-_BOXES = {"square": _square, "crop": _crop, "squash": _whole}
+_BOXES = {"square": _square, "crop": _crop, "squash": _whole, "adm": _adm}

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
-from ddbench.errors import UserError
 from ddbench.types import DatasetSpec
-from ddbench_datasets.census import census, names_in
+from ddbench_datasets import synsets
 from ddbench_datasets.decoding import Frame
-from ddbench_datasets.files import is_image, labelled
 from ddbench_datasets.fingerprint import FORMAT, digest_of
 from ddbench_datasets.published import Expected, find_copy, require_complete, shortfall, synset_names
 
@@ -19,18 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ddbench.types import Examples, Place, Split
-
-    Counted = dict[str, dict[str, tuple[int, str]]]
+    from ddbench_datasets.synsets import Counted
 
 NAME = "imagenet1k"
 EXPECTED = Expected(classes=1000, train=(732, 1300), val=(50, 50))
 TRAIN_IMAGES = 1_281_167
-FOLDERS = {"train": "train", "test": "val"}
 NAMES = ("LOC_synset_mapping.txt", "words.txt")
-LAYOUT = "train/<WNID>/ and val/<WNID>/ with the images of ILSVRC 2012"
-FETCH = f"put {LAYOUT} (https://www.image-net.org) there"
+FETCH = f"put {synsets.LAYOUT} (https://www.image-net.org) there"
 AGAIN = "copy what is wrong again; a part of ImageNet can be read with folder[path=...,size=224,convert=true]"
-SORT = "sort its images into val/<WNID>/, as torchvision.datasets.ImageNet(root, split='val') does"
 
 
 @dataclass(frozen=True)
@@ -97,25 +91,18 @@ class ImageNet1k:
         from ddbench_datasets.examples import open_source
 
         root, counted = self._counted(place)
-        folder, wnids = root / FOLDERS[split], list(counted[split])
-        images = zip(wnids, names_in(folder, wnids), strict=True)
         fit = self.train_images if split == "train" else "crop"
         frame = Frame(self.image_size, 3, convert=True, like=None, fit=fit)
-        return open_source(labelled(folder, [[f"{wnid}/{name}" for name in names] for wnid, names in images]), frame)
+        return open_source(synsets.files(root, split, list(counted[split])), frame)
 
     def _counted(self, place: Place) -> tuple[Path, Counted]:
         root = find_copy(NAME, NAME, self.path, place, FETCH)
-        for folder in FOLDERS.values():
-            if not (root / folder).is_dir():
-                raise UserError(f"{NAME} in {root} has no folder {folder}: expected {LAYOUT}")
-        counted = {split: census(root / folder, place.cache) for split, folder in FOLDERS.items()}
+        counted = synsets.count(NAME, root, place.cache)
         _require_complete(root, counted)
         return root, counted
 
 
 def _require_complete(root: Path, counted: Counted) -> None:
-    if not counted["test"] and any(is_image(path.name) for path in (root / "val").iterdir()):
-        raise UserError(f"{NAME} in {root} has no class folders in val: {SORT}")
     wnids = {wnid for classes in counted.values() for wnid in classes}
     train, val = ({wnid: classes.get(wnid, (0, ""))[0] for wnid in wnids} for classes in counted.values())
     short = [shortfall("train", train, EXPECTED.train), shortfall("val", val, EXPECTED.val)]

@@ -8,4 +8,5 @@ from ddbench import hookimpl
 @hookimpl
 def ddbench_evaluators() -> dict[str, str | type]:
     """Return the built-in evaluators: one exam under the names of those who set it, each with recipes of its own."""
-    return dict.fromkeys(("standard", "dwa", "sre2l", "rded", "continual"), "ddbench_evaluators.standard:Standard")
+    names = ("standard", "dwa", "sre2l", "rded", "minimax", "continual")
+    return dict.fromkeys(names, "ddbench_evaluators.standard:Standard")

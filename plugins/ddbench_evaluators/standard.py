@@ -39,6 +39,7 @@ Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Momentum = Annotated[float, Ge(0), Lt(1)]
 Scale = Annotated[float, Gt(0), Le(1)]
+Strength = Annotated[float, Ge(0), Le(1)]
 
 _Schedule = schedule.Name  # in the class below, "schedule" is a field
 
@@ -52,8 +53,8 @@ class Standard:
     synthesizer and every architecture. Defaults are the CIFAR recipe.
 
     Papers differ in the settings alone: ``standard`` takes those of DWA; ``dwa``, ``sre2l`` and ``rded`` (Sun et al.,
-    CVPR 2024) those of their authors, ``continual`` those of ``standard`` in five tasks. Under equal settings they
-    are one exam, taken once.
+    CVPR 2024) those of their authors, ``minimax`` (Gu et al., CVPR 2024) those of IDC (Kim et al., ICML 2022),
+    ``continual`` those of ``standard`` in five tasks. Under equal settings they are one exam, taken once.
 
     With ``tasks`` above 1 the exam is class-incremental, in the manner of Prabhu et al., "GDumb" (ECCV 2020): classes
     come task by task, in an order drawn from the evaluation seed, and the student of ``step`` is trained from scratch
@@ -70,13 +71,20 @@ class Standard:
         decay: decay ``all`` parameters (CIFAR, Tiny-ImageNet), or ``matrices``, the weights of two dimensions and
             more (ImageNet-1K).
         schedule: of the learning rate, set once an epoch: ``cosine`` ends at 0, ``half-cosine`` (RDED) at one half;
-            ``steps`` divides by ten after each third; or ``constant``.
+            ``steps`` divides by ten after each third, ``late-steps`` (IDC) by five after two thirds and after five
+            sixths; or ``constant``.
         warmup_epochs: epochs of linear warm-up from 1 % of the learning rate, counted among ``epochs``.
         shuffle_patches: columns of patches, and rows, that are put into a random order before any crop (RDED's
             factor, whose images are mosaics of as many); 1 for none. Must divide the image size.
         padding: black pixels on every side before a random crop; 0 for none.
         min_scale: smallest share of the area in a random resized crop; 1 for none.
         flip: mirror every second image.
+        brightness: how far a random factor on the brightness of a view may be from 1; 0 for none. With the next two it
+            is colour jitter, after crop and mirror, and as in IDC's code not clipped to what pixels can be.
+        contrast: the same of the contrast, the distance from the view's mean grey.
+        saturation: the same of the saturation, the distance from grey; nothing to grey images.
+        lighting: after the jitter, standard deviation of the numbers by which the colour of a view moves along the
+            principal components of ImageNet's colours (Krizhevsky et al., NIPS 2012), on any data set; 0 for none.
         mixup: alpha of mixup's Beta(alpha, alpha), one share a batch; 0 for none.
         cutmix: alpha of CutMix's Beta(alpha, alpha), one box a batch; 0 for none.
         partner: images are mixed with a random ``permutation`` of their batch, or with the batch moved on by one
@@ -107,6 +115,10 @@ class Standard:
     padding: Whole = 4
     min_scale: Scale = 1.0
     flip: bool = True
+    brightness: Strength = 0.0
+    contrast: Strength = 0.0
+    saturation: Strength = 0.0
+    lighting: NonNegative = 0.0
     mixup: NonNegative = 0.8
     cutmix: NonNegative = 0.0
     partner: Literal["permutation", "roll"] = "permutation"
@@ -126,9 +138,7 @@ class Standard:
 
     def augmentation(self) -> Augmentation:
         """Return what happens to the images."""
-        return Augmentation(
-            self.padding, self.min_scale, self.flip, self.mixup, self.cutmix, self.partner, self.shuffle_patches
-        )
+        return Augmentation(**{field.name: getattr(self, field.name) for field in fields(Augmentation)})
 
     def identity(self) -> Mapping[str, object]:
         """Return what changes training or test: whatever an exam is called, equal settings are one exam."""
@@ -221,6 +231,7 @@ class Standard:
         idle = {
             "momentum": self.optimizer != "sgd",
             "shuffle_patches": self.shuffle_patches == 1,
+            **{name: not getattr(self, name) for name in ("brightness", "contrast", "saturation", "lighting")},
             "partner": not (self.mixup or self.cutmix),
             "zoom": not self.zoom,
             "reports": True,

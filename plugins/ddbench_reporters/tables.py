@@ -108,15 +108,23 @@ def _axis(frame: pd.DataFrame) -> str:
 
 
 _COST_NOTES = (
-    "passes: images sent forward + backward through the teacher to make them",
+    "passes: images sent forward + backward through the teacher or generator to make them",
     "labels made by a live teacher weigh as much as the teacher",
 )
+_PREPARED_NOTE = "prepare s: what a method takes before its first image, once for all, without its generator's training"
 
 
 def _cost(groups: list[Any], shown: list[str]) -> Table:
-    rows = tuple((*_names(key, shown), *_costs(group)) for key, group in groups)
-    header = (*shown, "s per ipc", "passes per ipc", "student s", "peak memory", "images", "labels")
-    return Table("cost", header, rows, 6, _COST_NOTES)
+    prepared = any(group["prepare_seconds"].notna().any() for _, group in groups)
+    before = ("prepare s",) if prepared else ()
+    header = (*shown, *before, "s per ipc", "passes per ipc", "student s", "peak memory", "images", "labels")
+    rows = tuple((*_names(key, shown), *(_preparation(group) for _ in before), *_costs(group)) for key, group in groups)
+    notes = (_PREPARED_NOTE, *_COST_NOTES) if prepared else _COST_NOTES
+    return Table("cost", header, rows, len(header) - len(shown), notes)
+
+
+def _preparation(group: pd.DataFrame) -> str:
+    return seconds(float(group.drop_duplicates("synthesis_seed")["prepare_seconds"].mean()))
 
 
 def _costs(group: pd.DataFrame) -> tuple[str, ...]:
@@ -128,7 +136,7 @@ def _costs(group: pd.DataFrame) -> tuple[str, ...]:
         seconds(float((made["synthesize_seconds"] / made["ipc"]).mean())),
         GAP if math.isnan(forward) else f"{count(forward)} + {count(backward)}",
         seconds(float(group["evaluate_seconds"].mean())),
-        size(float(group["synthesize_peak_memory_bytes"].max())),
+        size(float(group[["prepare_peak_memory_bytes", "synthesize_peak_memory_bytes"]].max(axis=None))),
         size(float(group["image_bytes"].max())),
         size(float(group["label_bytes"].max())),
     )

@@ -1,4 +1,4 @@
-"""Tables of the DWA paper, run from their files in miniature: on digits, one image per class, small networks."""
+"""Tables of papers, run from their files in miniature: on digits, one image per class, small networks."""
 
 from __future__ import annotations
 
@@ -55,3 +55,18 @@ def test_table_10_tests_on_ever_more_classes(miniature: Any) -> None:
     assert list(by_step.index) == ["continual", *(f"continual[step={step}]" for step in range(2, 6))]
     assert by_step["continual"] > by_step["continual[step=5]"], "two classes are told apart better than ten"
     assert by_step["continual"] > 60
+
+
+def test_minimax_on_imagewoof_compares_real_images_with_a_diffusion_models_as_it_is_and_tuned(miniature: Any) -> None:
+    generator = "generator=scratch[width=16,layers=1,steps=30,warmup_steps=5],steps=2"
+    tuned = f"{generator},max_iterations=3"
+    synth = f"random,dit[{generator}],minimax[{tuned}],diffusion-memory[{tuned}]"
+    frame = miniature("minimax-imagewoof", synth=synth, evaluator="minimax[epochs=2,test_every=1]")
+    assert set(frame["status"]) == {"done"}
+    assert len(frame) == 4 * 3
+    assert set(frame["architecture"]) == {"convnet6", "resnet-ap10", "resnet18-in"}
+    assert set(frame["labeler"]) == {"hard"}
+    assert set(frame["teacher"]) == {"none"}
+    assert list(dict.fromkeys(frame["synthesizer"].str.partition("[")[0])) == [
+        "random", "dit", "minimax", "diffusion-memory"
+    ]  # fmt: skip

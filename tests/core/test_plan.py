@@ -101,7 +101,7 @@ def test_a_plan_of_many_cells_holds_the_stages_that_each_cell_has_alone(planned:
             dataset="toy" if planned_trial.data.image_size == 8 else "toy[size=9]",
         )
         assert alone.trials[0].keys == planned_trial.keys
-        assert set(alone.stages) == set(planned_trial.keys) | keys(alone, "prepare")
+        assert set(alone.stages) == set(planned_trial.keys)
 
 
 def test_inputs_come_before_those_who_read_them(planned: Planned) -> None:
@@ -149,7 +149,7 @@ def test_a_pruned_teacher_is_needed_only_when_images_are_missing(planned: Planne
 def test_what_one_missing_exam_needs_is_not_asked_for_by_one_that_is_there(planned: Planned) -> None:
     plan = planned(synth="toy-synth,toy-joint")
     there, missing = plan.trials
-    assert needed(plan, {there.evaluate}) == {*missing.keys} | keys(plan, "prepare")
+    assert needed(plan, {there.evaluate}) == {*missing.keys}
 
 
 def test_a_combination_planned_twice_is_one_trial(planned: Planned) -> None:

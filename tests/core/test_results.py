@@ -179,6 +179,7 @@ def test_numbers_are_floats_and_seeds_and_counts_are_integers(documents: Documen
         "top1", "top5", "top1_best", "loss", "teacher_top1", "squeeze_seconds", "synthesize_seconds", "relabel_seconds",
         "evaluate_seconds", "peak_memory_bytes", "image_bytes", "label_bytes", "reported", "reported_std",
         "synthesize_peak_memory_bytes", "synthesize_forward_images", "synthesize_backward_images",
+        "pretrain_seconds", "prepare_seconds", "prepare_peak_memory_bytes",
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind == "f"} == floats
     assert {name for name, kind in kinds.items() if kind == "i"} == {"ipc", "synthesis_seed", "evaluation_seed"}

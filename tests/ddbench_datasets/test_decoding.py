@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from ddbench_datasets.decoding import Frame, ImageError, decode, load, square_side
+from ddbench_datasets.decoding import Frame, ImageError, decode, load, shorter_side, square_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,3 +162,25 @@ def test_a_path_is_as_good_as_bytes(tmp_path: Path, encoded: Callable[..., bytes
     assert np.array_equal(load(str(tmp_path / "a.png"), KEEP), load(encoded(), KEEP))
     with pytest.raises(ImageError, match=r"cannot be read \(No such file or directory\): mend or remove it"):
         load(str(tmp_path / "b.png"), KEEP)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (130, 257), (64, 64), (65, 190), (40, 33), (900, 70)])
+def test_the_centre_is_cut_out_as_dit_saw_it(size: tuple[int, int], encoded: Callable[..., bytes]) -> None:
+    """Scale the whole image, then crop: the published order, of which only what is shown is computed here."""
+    file = encoded(size=size, kind="PNG")
+    image = Image.open(io.BytesIO(file)).convert("RGB")
+    for _ in range(int(np.log2(min(size) / 32))):
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    ratio = 32 / min(image.size)
+    whole = np.asarray(
+        image.resize((round(image.width * ratio), round(image.height * ratio)), Image.Resampling.BICUBIC)
+    )
+    top, left = ((side - 32) // 2 for side in whole.shape[:2])
+    shown = np.moveaxis(whole[top : top + 32, left : left + 32], 2, 0).astype(int)
+    pixels = decode(file, Frame(32, 3, convert=False, like=None, fit="adm"))
+    assert pixels.shape == (3, 32, 32)
+    assert np.abs(pixels - shown).max() <= 1
+
+
+def test_the_shorter_side_is_read_from_the_header(encoded: Callable[..., bytes]) -> None:
+    assert shorter_side(encoded(size=(12, 7))) == shorter_side(encoded(size=(7, 12))) == 7

@@ -10,6 +10,8 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from ddbench.errors import UserError
 from ddbench.kit import crops, rng
+from ddbench.registry import registry
+from ddbench.spec import Spec
 from ddbench.testing.toys import ToyDataset, ToyExamples, ToyNet
 from ddbench.types import CheckTask, Compute, Distilled, EvaluationTask, Labels, Measures, Place
 from ddbench_evaluators.standard import Standard
@@ -30,6 +32,9 @@ SHORT: dict[str, Any] = {
     "flip": False,
     "mixup": 0.0,
 }
+
+
+COLOURS: dict[str, Any] = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "lighting": 0.1}
 
 
 def one_hot(views: Views) -> Tensor:
@@ -60,6 +65,7 @@ def evaluate(
         {"decay": "matrices", "cutmix": 1.0, "partner": "roll"},
         {"min_scale": 0.5, "schedule": "half-cosine"},
         {"shuffle_patches": 2, "zoom": 9},
+        {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "late-steps", **COLOURS},
         {"precision": "bfloat16"},
     ],
     ids=str,
@@ -154,7 +160,12 @@ def test_settings_that_fit_the_data_are_let_through() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"mixup": 0.8, "padding": 1}, {"cutmix": 1.0, "shuffle_patches": 2}, {"mixup": 0.8, "tasks": 3, "step": 2}],
+    [
+        {"mixup": 0.8, "padding": 1},
+        {"cutmix": 1.0, "shuffle_patches": 2},
+        {"mixup": 0.8, "tasks": 3, "step": 2},
+        {"cutmix": 1.0, "min_scale": 0.5, **COLOURS},
+    ],
     ids=str,
 )
 def test_the_views_it_tells_are_those_it_trains_on(options: dict[str, Any]) -> None:
@@ -196,6 +207,7 @@ def test_equal_settings_are_one_exam_whatever_is_left_unused_or_only_reported() 
         {"partner": "roll"},
         {"shuffle_patches": 2},
         {"zoom": 40},
+        *({name: 0.1} for name in COLOURS),
         {"test_every": 5},
         {"tasks": 5, "step": 4},
     ],
@@ -204,6 +216,17 @@ def test_equal_settings_are_one_exam_whatever_is_left_unused_or_only_reported() 
 def test_settings_that_change_training_or_test_are_told_apart(options: dict[str, Any]) -> None:
     assert Standard(**options).identity() != Standard().identity()
     assert Standard(optimizer="sgd", momentum=0.5).identity() != Standard(optimizer="sgd").identity()
+
+
+def test_exams_that_leave_colours_alone_say_nothing_of_them_in_their_keys() -> None:
+    assert not COLOURS.keys() & Standard(schedule="steps").identity().keys()
+    assert COLOURS.keys() <= Standard(**COLOURS).identity().keys()
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
+def test_a_jitter_that_would_turn_colours_around_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}: Input should be less than or equal to 1"):
+        registry().resolve("evaluator", Spec.of("standard", {name: 1.5}))
 
 
 def test_steps_and_tasks_are_told_apart() -> None:

@@ -207,3 +207,13 @@ def test_seconds_are_written_short(value: float, text: str) -> None:
 )
 def test_bytes_are_written_in_decimal_units(value: float, text: str) -> None:
     assert size(value) == text
+
+
+def test_what_a_method_prepares_has_a_column_where_one_of_them_does(frame: Frame) -> None:
+    prepared = {"prepare_seconds": 30.0, "prepare_peak_memory_bytes": 9e9, "synthesize_peak_memory_bytes": 1e9}
+    _, cost = tables(frame(*trainings(90.0, **prepared), *trainings(80.0, synthesizer="random")))
+    assert [row[cost.header.index("prepare s")] for row in cost.rows] == ["30.0", GAP]
+    assert cost.rows[0][cost.header.index("peak memory")] == "9.0 GB", "the higher of both stages"
+    assert all(len(row) == len(cost.header) for row in cost.rows)
+    _, plain = tables(frame(*trainings(80.0)))
+    assert "prepare s" not in plain.header

@@ -82,7 +82,7 @@ def test_a_recipe_holds_the_squeeze_of_the_papers_code(name: str) -> None:
 
 def test_every_recipe_builds_its_teacher() -> None:
     names = {path.stem for path in RECIPES.glob("*.toml")}
-    assert names == {*PUBLISHED, "imagenet1k", "digits"}
+    assert names == {*PUBLISHED, "imagenet1k", "imagenet10", "digits"}
     for name in names:
         teacher = Train(**tomllib.loads((RECIPES / f"{name}.toml").read_text())["train"])
         assert teacher.flip is (name != "digits")

@@ -48,5 +48,12 @@ def test_steps_are_pytorchs() -> None:
     assert [schedule.named("steps", 90)(epoch) for epoch in range(90)] == pytest.approx(expected)
 
 
+def test_late_steps_are_pytorchs_at_two_thirds_and_five_sixths() -> None:
+    expected = torchs(lambda sgd: lr_scheduler.MultiStepLR(sgd, milestones=[1333, 1666], gamma=0.2), 2000)
+    ours = schedule.named("late-steps", 2000)
+    assert [ours(epoch) for epoch in range(2000)] == pytest.approx(expected)
+    assert [round(ours(epoch), 4) for epoch in (0, 1332, 1333, 1665, 1666, 1999)] == [1, 1, 0.2, 0.2, 0.04, 0.04]
+
+
 def test_constant_stays_one() -> None:
     assert {schedule.named("constant", 10)(epoch) for epoch in range(10)} == {1.0}

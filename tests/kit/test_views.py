@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from ddbench.kit import pixels
+from ddbench.kit import colour, pixels, rng
 from ddbench.kit.views import Augmentation, ViewBatch, batches, views
 from ddbench.types import DatasetSpec
 
@@ -15,10 +18,12 @@ AUGMENTATIONS = {
     "resized": Augmentation(min_scale=0.3, flip=True),
     "flipped": Augmentation(flip=True),
     "shuffled": Augmentation(padding=1, shuffle_patches=4),
+    "jittered": Augmentation(min_scale=0.5, flip=True, brightness=0.4, contrast=0.4, saturation=0.4),
+    "lit": Augmentation(lighting=0.1),
     "mixup": Augmentation(padding=1, mixup=0.8),
     "cutmix": Augmentation(min_scale=0.3, cutmix=1.0, partner="roll"),
 }
-PLAIN = ["nothing", "padded", "resized", "flipped", "shuffled"]
+PLAIN = ["nothing", "padded", "resized", "flipped", "shuffled", "jittered", "lit"]
 
 
 def describe(channels: int = 3) -> DatasetSpec:
@@ -83,7 +88,7 @@ def test_every_image_is_seen_once_an_epoch_in_another_order_each_time(name: str)
     assert not torch.equal(orders[1], orders[2])
 
 
-@pytest.mark.parametrize("name", ["padded", "resized", "flipped", "shuffled"])
+@pytest.mark.parametrize("name", PLAIN[1:])
 def test_epochs_and_seeds_give_other_views(name: str) -> None:
     first = by_index(epoch_of(AUGMENTATIONS[name]))
     assert not torch.equal(first, by_index(epoch_of(AUGMENTATIONS[name], epoch=1)))
@@ -118,6 +123,50 @@ def test_padding_is_black_before_normalisation() -> None:
     white = torch.full((50, 1, SIZE, SIZE), 255, dtype=torch.uint8)
     (part,) = views(white, describe(1), Augmentation(padding=3), 50, 0, 0)
     assert sorted(set(part.images.flatten().tolist())) == pytest.approx([(0 - 0.3) / 0.2, (1 - 0.3) / 0.2])
+
+
+IDC = Augmentation(min_scale=0.5, flip=True, brightness=0.4, contrast=0.4, saturation=0.4, lighting=0.1)
+
+
+def test_colours_change_after_the_crop_and_before_normalisation() -> None:
+    cropped = epoch_of(Augmentation(min_scale=0.5, flip=True), batch_size=COUNT)
+    whole = by_index(cropped) * torch.tensor(describe().std).view(1, 3, 1, 1)
+    levels = 255 * (whole + torch.tensor(describe().mean).view(1, 3, 1, 1))
+    factors = colour.draw_jitter(COUNT, (0.4, 0.4, 0.4), rng.generator(7, "jitter", 0))
+    shifts = colour.draw_lighting(COUNT, 3, 0.1, rng.generator(7, "lighting", 0))
+    expected = pixels.normalise(colour.change(levels, factors, shifts), describe())
+    assert torch.allclose(by_index(epoch_of(IDC)), expected, atol=1e-4)
+
+
+def test_mixing_comes_after_the_colours_and_draws_as_it_does_without_them() -> None:
+    views_of_one_image = by_index(epoch_of(IDC))
+    plain, mixed = (epoch_of(replace(one, cutmix=1.0)) for one in (Augmentation(), IDC))
+    for before, part in zip(plain, mixed, strict=True):
+        assert torch.equal(before.indices, part.indices)
+        assert torch.equal(before.partners, part.partners)
+        assert torch.equal(before.weights, part.weights)
+        own, other = views_of_one_image[part.indices], views_of_one_image[part.partners]
+        kept, pasted = ((part.images == one).all(dim=1) for one in (own, other))
+        assert (kept | pasted).all()
+        assert torch.allclose((kept & ~pasted).float().mean(dim=(1, 2))[part.indices != part.partners], part.weights[0])
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "lighting"])
+def test_one_change_of_colours_leaves_the_draws_of_the_others_and_of_the_crop_as_they_were(name: str) -> None:
+    def views_at(strength: float) -> Tensor:
+        options: dict[str, Any] = {name: strength}
+        return by_index(epoch_of(replace(IDC, **options)))
+
+    without, hardly, wholly = (views_at(strength) for strength in (0.0, 1e-9, 0.4))
+    assert torch.allclose(without, hardly, atol=1e-4)
+    assert not torch.allclose(without, wholly, atol=1e-2)
+
+
+def test_grey_images_are_jittered_and_lit_too() -> None:
+    grey = list(views(noise(channels=1), describe(1), replace(IDC, min_scale=1.0), 5, 7, 0))
+    plain = list(views(noise(channels=1), describe(1), Augmentation(flip=True), 5, 7, 0))
+    assert by_index(grey).shape == (COUNT, 1, SIZE, SIZE)
+    assert (by_index(grey) - by_index(plain)).abs().flatten(1).amax(dim=1).min() > 1e-3
 
 
 def quarters(*levels: int) -> Tensor:

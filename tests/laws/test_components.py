@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REGISTRY = Registry(discover())
 ENTRIES = REGISTRY.entries()
+WEIGHTS_NEEDED = {"pretrained", "folder"}  # generators whose key is the content of files that are not here
 RECIPES = [(entry, recipe) for entry in ENTRIES for recipe in recipes(entry)]
 
 
@@ -43,7 +44,9 @@ def test_a_component_declares_itself(entry: Entry) -> None:
     check_declaration(entry.load(), cited=entry.kind not in UNCITED)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=label)
+@pytest.mark.parametrize(
+    "entry", [each for each in ENTRIES if each.kind != "generator" or each.name not in WEIGHTS_NEEDED], ids=label
+)
 def test_a_components_defaults_are_valid_and_can_be_written_down(entry: Entry) -> None:
     name = entry.name.replace("*", "resnet18")
     resolved = REGISTRY.resolve(entry.kind, Spec.of(name, required(entry)))

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SYNTHESIZERS = Registry(discover()).entries("synthesizer")
-TINY = {"iterations": 1, "steps": 1}
+TINY = {
+    "iterations": 1, "steps": 2, "max_iterations": 2,
+    "generator": "scratch[heads=2,layers=1,steps=2,warmup_steps=0,width=16]",
+}  # fmt: skip
 
 
 def tensors(store: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ddbench.testing.conformance import check_synthesizer
-from ddbench.testing.toys import ToyJoint, ToySynth
+from ddbench.testing.toys import ToyDrawn, ToyJoint, ToySynth
 from ddbench.types import Batch
 
 if TYPE_CHECKING:
@@ -124,6 +124,15 @@ class TeacherInVain(ToyJoint):
     uses_teacher: ClassVar[bool] = True
 
 
+class GeneratorUnasked(ToyDrawn):
+    uses_generator: ClassVar[bool] = False
+
+
+class GeneratorInVain(ToyJoint):
+    uses_generator: ClassVar[bool] = True
+    generator: ClassVar[str] = "toy-generator"
+
+
 class PreparesNumbers(ToyJoint):
     def prepare(self, task: PrepareTask) -> Mapping[str, Any]:
         return {"brightness": 3.0}
@@ -201,6 +210,8 @@ BROKEN = {
     BeyondTheEnd: r"tells a progress outside 0 \.\. total",
     TeacherUnasked: "calls task.teacher\\(\\) though it says uses_teacher = False",
     TeacherInVain: "says uses_teacher = True and never calls task.teacher\\(\\)",
+    GeneratorUnasked: "calls task.generator\\(\\) and does not say uses_generator = True",
+    GeneratorInVain: "says uses_generator = True and never calls task.generator\\(\\)",
     PreparesNumbers: "prepares something else than tensors by name",
     Scribbling: "changes the images or labels it was handed",
     OtherDefaults: "leaves torch's global settings changed",

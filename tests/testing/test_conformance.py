@@ -9,6 +9,7 @@ from ddbench.testing.conformance import (
     check_dataset,
     check_diagnostic,
     check_evaluator,
+    check_generator,
     check_labeler,
     check_plugin,
     check_synthesizer,
@@ -16,13 +17,17 @@ from ddbench.testing.conformance import (
 )
 
 
-@pytest.mark.parametrize("component", [toys.ToySynth(), toys.ToyJoint()])
-def test_toy_synthesizers_keep_their_promises(component: toys.ToySynth | toys.ToyJoint) -> None:
+@pytest.mark.parametrize("component", [toys.ToySynth(), toys.ToyJoint(), toys.ToyDrawn()])
+def test_toy_synthesizers_keep_their_promises(component: toys.ToySynth | toys.ToyJoint | toys.ToyDrawn) -> None:
     check_synthesizer(component)
 
 
 def test_a_toy_teacher_keeps_its_promises() -> None:
     check_teacher(toys.ToyTeacher())
+
+
+def test_a_toy_generator_keeps_its_promises() -> None:
+    check_generator(toys.ToyGenerator())
 
 
 def test_toy_labels_keep_their_promises() -> None:

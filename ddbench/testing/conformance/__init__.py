@@ -18,6 +18,7 @@ from ddbench.testing.conformance.dataset import check_dataset
 from ddbench.testing.conformance.declaration import check_declaration, check_plugin
 from ddbench.testing.conformance.diagnostic import check_diagnostic
 from ddbench.testing.conformance.evaluator import check_evaluator
+from ddbench.testing.conformance.generator import check_generator
 from ddbench.testing.conformance.labeler import check_labeler
 from ddbench.testing.conformance.synthesizer import check_synthesizer
 from ddbench.testing.conformance.teacher import check_teacher
@@ -29,6 +30,7 @@ __all__ = [
     "check_declaration",
     "check_diagnostic",
     "check_evaluator",
+    "check_generator",
     "check_labeler",
     "check_plugin",
     "check_synthesizer",

@@ -51,6 +51,7 @@ def check_synthesizer(component: Synthesizer, bench: Bench | None = None, *, rea
         again, other = _synthesize(component, bench, 0), _synthesize(component, bench, 1)
     require_progress(component, bench)
     require_honest_teacher_use(component, bench)
+    _check_generator_use(component, bench)
     promised(component, same(made, again), "gives other images when asked again with the same seed")
     if whole:
         _check_whole(component, bench, made)
@@ -62,6 +63,15 @@ def check_synthesizer(component: Synthesizer, bench: Bench | None = None, *, rea
         _check_isolation(component, bench, made)
     if real_images:
         promised(component, _refuses(component, bench), "accepts an ipc above the number of images a class has")
+
+
+def _check_generator_use(component: Synthesizer, bench: Bench) -> None:
+    """Check that ``uses_generator`` says whether the generator is asked for: the plan has one for those who say so."""
+    if not _says(component, "uses_generator", default=False):
+        promised(component, bench.generators == 0, "calls task.generator() and does not say uses_generator = True")
+        return
+    promised(component, bench.generators > 0, "says uses_generator = True and never calls task.generator()")
+    promised(component, isinstance(getattr(component, "generator", None), str), "has no field 'generator', a text")
 
 
 def _says(component: Synthesizer, name: str, *, default: bool) -> bool:
