@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import torch
 from annotated_types import Ge
 
-from ddbench_diagnostics.classes import class_labels, of_class, shown_classes
+from ddbench_diagnostics.classes import class_labels, of_class, real_sample, shown_classes
 from ddbench_diagnostics.style import figure
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Images:
     Attributes:
         per_class: the most images of a class, from the first ipc index on.
         classes: the most classes, drawn by lot where there are more.
+        real_per_class: so many real training images of each class beside them, drawn by lot.
     """
 
     version: ClassVar[int] = 1
@@ -36,18 +37,22 @@ class Images:
 
     per_class: Annotated[int, Ge(1)] = 10
     classes: Annotated[int, Ge(1)] = 10
+    real_per_class: Annotated[int, Ge(0)] = 0
 
     def draw(self, task: DiagnosticTask) -> Figure:
-        """Draw the images; columns are ipc indices, from 0."""
+        """Draw the images; columns are ipc indices, from 0, and then real images, if any were asked for."""
         data = task.distilled.data
         chosen = shown_classes(data, self.classes, task.compute.seed)
-        rows = [self._row(task, label) for label in chosen]
-        columns = max(len(row) for row in rows)
         names = [class_labels(data)[label] for label in chosen]
-        drawn = figure(1.3 + 0.55 * columns, 0.6 + 0.55 * len(rows))
-        axes = drawn.add_subplot()
-        axes.imshow(_mosaic(rows, columns).numpy(), interpolation="nearest")
-        _label(axes, names, columns, data.image_size)
+        parts = {"ipc index": [self._row(task, label) for label in chosen]}
+        if self.real_per_class:
+            parts["real"] = [task.train.images(real_sample(task, label, self.real_per_class)) for label in chosen]
+        widths = [max(len(row) for row in rows) for rows in parts.values()]
+        drawn = figure(1.3 + 0.55 * sum(widths), 0.6 + 0.55 * len(chosen))
+        every = drawn.subplots(1, len(parts), squeeze=False, width_ratios=widths)[0]
+        for axes, (title, rows), columns in zip(every, parts.items(), widths, strict=True):
+            axes.imshow(_mosaic(rows, columns).numpy(), interpolation="nearest")
+            _label(axes, title, names if axes is every[0] else [], columns, data.image_size)
         task.compute.progress(1, 1)
         return drawn
 
@@ -72,11 +77,11 @@ def _gap(size: int) -> int:
     return max(1, size // 12)
 
 
-def _label(axes: Axes, names: list[str], columns: int, size: int) -> None:
+def _label(axes: Axes, title: str, names: list[str], columns: int, size: int) -> None:
     step, middle = size + _gap(size), (size - 1) / 2
     axes.set_yticks([row * step + middle for row in range(len(names))], labels=names)
     axes.set_xticks([column * step + middle for column in range(columns)], labels=map(str, range(columns)))
-    axes.set_xlabel("ipc index")
-    axes.set_ylabel("class")
+    axes.set_xlabel(title)
+    axes.set_ylabel("class" if names else "")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

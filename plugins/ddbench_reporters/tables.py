@@ -136,7 +136,7 @@ def _costs(group: pd.DataFrame) -> tuple[str, ...]:
         seconds(float((made["synthesize_seconds"] / made["ipc"]).mean())),
         GAP if math.isnan(forward) else f"{count(forward)} + {count(backward)}",
         seconds(float(group["evaluate_seconds"].mean())),
-        size(float(group[["prepare_peak_memory_bytes", "synthesize_peak_memory_bytes"]].max(axis=None))),
+        size(float(group[["prepare_peak_memory_bytes", "synthesize_peak_memory_bytes"]].max().max())),
         size(float(group["image_bytes"].max())),
         size(float(group["label_bytes"].max())),
     )

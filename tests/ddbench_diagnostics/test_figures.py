@@ -29,6 +29,22 @@ def test_seventy_seven_looks_differ() -> None:
     assert len({style.look(number) for number in range(77)}) == 77
 
 
+def test_real_images_of_the_same_classes_stand_beside_them_where_they_are_asked_for(
+    bench: Bench, given: Callable[..., Any]
+) -> None:
+    ours: Any
+    real: Any
+    ours, real = Images(real_per_class=4).draw(given(ipc=2)).axes
+    assert (ours.get_xlabel(), real.get_xlabel()) == ("ipc index", "real")
+    picture = torch.from_numpy(real.images[0].get_array().data)
+    size, step = bench.data.image_size, bench.data.image_size + 1
+    for row in range(bench.data.num_classes):
+        known = bench.train.images((bench.train.labels == row).nonzero()[:, 0])[:, 0]
+        for column in range(4):
+            shown = picture[row * step : row * step + size, column * step : column * step + size, 0]
+            assert (known == shown).flatten(1).all(1).any(), "one of the class's real images"
+
+
 def test_images_stand_in_rows_of_classes_their_pixels_as_stored(bench: Bench, given: Callable[..., Any]) -> None:
     axes: Any = Images(per_class=2).draw(given(ipc=3)).axes[0]
 
