@@ -92,6 +92,8 @@ class Generator(Component, Protocol):
 
     A generator that is trained here has ``pretrain(task: PretrainTask) -> Mapping[str, Tensor]``: its tensors are
     stored once, for all methods and synthesis seeds, and handed to ``load``. A field ``seed`` is that training's seed.
+    ``save(model: Diffusion, folder: Path, data: DatasetSpec) -> None``, where it has that, writes a model that it gave,
+    since tuned perhaps, in the form of the library that it comes from: ``ddbench export-generator`` calls it.
     """
 
     def load(self, task: LoadTask) -> Diffusion:
@@ -102,15 +104,16 @@ class Generator(Component, Protocol):
 class Synthesizer(Component, Protocol):
     """A distillation method.
 
-    ``isolated`` says that the images of ipc index *i* depend on the synthesis seed and *i* alone: each index is
-    then a stage of its own, and a small ipc is the beginning of a large one. ``uses_teacher`` says whether
-    ``task.teacher`` is called at all. A synthesizer may also have ``prepare(task: PrepareTask)`` returning a
-    mapping of tensors that is stored and handed to every ``synthesize``, and ``prepare_identity() -> Mapping[str,
-    object]``: what of its fields decides that state, in place of all of them. One that builds on a generator has the
-    class variable ``uses_generator = True`` and a field ``generator``, its spec as text; ``task.generator`` hands it
-    out. The class variable ``whole = True`` says
-    that the images are the whole training set, in any order: ``task.indices`` is then empty. ``draws = False`` says
-    that no random number is drawn, so that every synthesis seed would give the same images: they are made once.
+    ``isolated`` says that the images of ipc index *i* depend on the synthesis seed and *i* alone: each index is then
+    a stage of its own, and a small ipc is the beginning of a large one. ``uses_teacher`` says whether
+    ``task.teacher`` is called at all. A synthesizer may also have ``prepare(task: PrepareTask)`` returning a mapping
+    of tensors that is stored and handed to every ``synthesize``, and ``prepare_identity() -> Mapping[str, object]``:
+    what of its fields decides that state, in place of all of them. One that builds on a generator has the class
+    variable ``uses_generator = True`` and a field ``generator``, its spec as text; ``task.generator`` hands it out.
+    Where it tunes that, ``prepared(model: Diffusion, state) -> Diffusion`` gives the model that it samples. The class
+    variable ``whole = True`` says that the images are the whole training set, in any order: ``task.indices`` is then
+    empty. ``draws = False`` says that no random number is drawn, so that every synthesis seed would give the same
+    images: they are made once.
     """
 
     isolated: ClassVar[bool]

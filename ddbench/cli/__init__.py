@@ -10,6 +10,7 @@ from ddbench import __version__
 from ddbench.cli.analyze import analyze
 from ddbench.cli.cache import cache
 from ddbench.cli.env import env
+from ddbench.cli.export_generator import export_generator
 from ddbench.cli.info import info
 from ddbench.cli.ls import ls
 from ddbench.cli.plan import plan
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (run, plan, report, analyze, ls, info, plugins, cache, env):
+for command in (run, plan, report, analyze, export_generator, ls, info, plugins, cache, env):
     cli.add_command(command)
 
 

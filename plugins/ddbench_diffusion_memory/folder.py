@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ddbench_diffusion_memory import extras, saved
+from ddbench_diffusion_memory import extras, pipeline, saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ddbench.kit.diffusion import Diffusion
-    from ddbench.types import CheckTask, LoadTask
+    from ddbench.types import CheckTask, DatasetSpec, LoadTask
 
 REMEDY = "give a folder that the save_pretrained of diffusers' DiTPipeline wrote"
 
@@ -45,6 +45,10 @@ class Folder:
     def load(self, task: LoadTask) -> Diffusion:
         """Return the model with the weights of the folder."""
         return self._saved().load(task)
+
+    def save(self, model: Diffusion, folder: Path, data: DatasetSpec) -> None:
+        """Write a model in the form that diffusers and the generator ``folder`` read."""
+        pipeline.save(model, folder, data.class_names)
 
     def _saved(self) -> saved.Saved:
         return saved.at(Path(self.path).expanduser(), f"generator folder '{self.path}'", REMEDY)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ddbench.errors import UserError
-from ddbench_diffusion_memory import extras, part, saved
+from ddbench_diffusion_memory import extras, part, pipeline, saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ddbench.kit.diffusion import Diffusion
-    from ddbench.types import CheckTask, LoadTask
+    from ddbench.types import CheckTask, DatasetSpec, LoadTask
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class Pretrained:
     def load(self, task: LoadTask) -> Diffusion:
         """Return the model with the published weights."""
         return self._saved().load(task)
+
+    def save(self, model: Diffusion, folder: Path, data: DatasetSpec) -> None:
+        """Write a model in the form that diffusers and the generator ``folder`` read."""
+        pipeline.save(model, folder, data.class_names)
 
     def _saved(self) -> saved.Saved:
         autoencoder = None

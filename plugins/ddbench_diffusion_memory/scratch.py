@@ -10,12 +10,13 @@ from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from ddbench.errors import UserError
 from ddbench.kit import device, optim, rng
 from ddbench.kit.diffusion import Diffusion, linear_alphas
-from ddbench_diffusion_memory import conditions, extras, latents, resumable, transformer
+from ddbench_diffusion_memory import conditions, extras, latents, pipeline, resumable, transformer
 from ddbench_diffusion_memory.pixels import Pixels
 from ddbench_diffusion_memory.pretraining import Training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -111,6 +112,10 @@ class Scratch:
             network = self._network(task.data)
         network.load_state_dict(dict(task.weights))
         return self._diffusion(device.freeze(network.to(task.device)), task.data)
+
+    def save(self, model: Diffusion, folder: Path, data: DatasetSpec) -> None:
+        """Write a model in the form that diffusers and the generator ``folder`` read."""
+        pipeline.save(model, folder, data.class_names)
 
     def _network(self, data: DatasetSpec) -> nn.Module:
         return transformer.build(

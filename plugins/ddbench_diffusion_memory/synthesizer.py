@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ddbench.kit.diffusion import Diffusion
     from ddbench.types import Batch, CheckTask, PrepareTask, SynthesisTask
 
 _AFTERWARDS = ("generator", *Sampling.__dataclass_fields__)
@@ -126,9 +127,12 @@ class DiffusionMemory:
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
         """Yield one sample of every class for each index."""
-        model = task.generator()
-        tuning.load(model.network, task.state)
-        yield from sampling.draw(model, task, Sampling.of(self))
+        yield from sampling.draw(self.prepared(task.generator(), task.state), task, Sampling.of(self))
+
+    def prepared(self, model: Diffusion, state: Mapping[str, Tensor]) -> Diffusion:
+        """Return a generator's model, in place, with the weights that ``prepare`` gave."""
+        tuning.load(model.network, state)
+        return model
 
     def iterations(self, images: int) -> int:
         """Return how many steps tuning takes on so many training images."""
