@@ -10,9 +10,12 @@ from ddbench_reporters.tables import tables
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Grid
 
     from ddbench.types import RenderTask
     from ddbench_reporters.layout import Table
+
+_ANY_WIDTH = 10_000  # columns: more than any table has
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,18 @@ class Terminal:
 
 
 def _draw(table: Table, console: Console) -> None:
+    from rich.measure import Measurement
+
+    wide = _grid(table, between=" ")
+    fits = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), wide).maximum <= console.width
+    console.print(wide if fits else _grid(table, between="\n"))
+    for note in table.notes:
+        console.print(note, style="dim", highlight=False, markup=False)
+    console.print()
+
+
+def _grid(table: Table, between: str) -> Grid:
+    """Return a table as rich draws it, with something between the words over columns of numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table as Grid
@@ -42,10 +57,8 @@ def _draw(table: Table, console: Console) -> None:
     grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(table.header):
         number = place >= len(table.header) - table.numeric
-        grid.add_column(escape(name), justify="right" if number else "left", no_wrap=number, overflow="fold")
+        head = name.replace(" ", between) if number else name
+        grid.add_column(escape(head), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in table.rows:
         grid.add_row(*map(escape, row))
-    console.print(grid)
-    for note in table.notes:
-        console.print(note, style="dim", highlight=False, markup=False)
-    console.print()
+    return grid

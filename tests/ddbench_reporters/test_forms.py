@@ -134,3 +134,11 @@ def test_the_terminal_never_cuts_a_number(frame: Frame, settings: dict[str, Any]
 def test_the_terminal_is_coloured_only_where_asked(awkward: pd.DataFrame) -> None:
     assert "\x1b[" not in Terminal().render(RenderTask(awkward, color=False))
     assert "\x1b[" in Terminal().render(RenderTask(awkward, color=True))
+
+
+def test_the_terminal_breaks_heads_over_numbers_before_it_breaks_names(frame: Frame) -> None:
+    prepared = frame({"top1": 90.0, "prepare_seconds": 30.0, "synthesizer": "diffusion-memory"})
+    wide, narrow = (Terminal().render(RenderTask(prepared, width)) for width in (140, 90))
+    assert "passes per ipc" in wide
+    assert "passes per ipc" not in narrow
+    assert all("diffusion-memory" in shown for shown in (wide.partition("cost")[2], narrow.partition("cost")[2]))
