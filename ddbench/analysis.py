@@ -196,13 +196,13 @@ class _Looks:
     def _task(self, chosen: DistilledSet) -> DiagnosticTask:
         compute = self._compute(chosen)
         bench = Bench(chosen.stage, self.context, compute, Store(self.context.store))
+        prepared = bench.store.has("prepare", chosen.stage.inputs.get("state", ""))
         try:
             distilled = bench.distilled
+            state = bench.state if prepared else {}  # it may have been pruned: the images are there all the same
         except CorruptArtifactError as error:
             raise UserError(f"{error}; 'ddbench cache verify' removes it, then 'ddbench run' makes it anew") from None
         train = bench.examples("train")
-        prepared = bench.store.has("prepare", chosen.stage.inputs.get("state", ""))
-        state = bench.state if prepared else {}  # it may have been pruned: the images are there all the same
         return DiagnosticTask(
             distilled, chosen.key, train, bench.teacher, chosen.temperature, self._once, compute, state
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddbench.environment import source_digest
 from ddbench.errors import UserError
+from ddbench.keys import digest
 from ddbench.passes import PassCounter
 from ddbench.plugins import one_line
 from ddbench.registry import registry
@@ -89,10 +90,15 @@ class Bench:
             UserError: what it is made from (a folder's content) is no longer what was planned.
         """
         facts, spec = self.stage.facts, self.stage.specs["generator"]
-        component = registry().create("generator", spec)
-        require_unchanged(component, facts["synthesizer"]["generator"], "generator")
+        planned = facts["synthesizer"]["generator"]
+        require_unchanged(registry().create("generator", spec), planned, "generator")
         key = self.stage.inputs.get("generator", "")
-        model = copy.deepcopy(_generator(self.store.root, key, spec, self.data, self.compute.device))
+        name = (self.store.root, key, digest(planned), self.data.fingerprint, self.compute.device)
+        if name not in _generators:
+            weights = self.store.artifact("pretrain", key).tensors("weights") if key else {}
+            _generators.clear()
+            _generators[name] = _loaded(spec, LoadTask(self.data, weights, self.compute.device))
+        model = copy.deepcopy(_generators[name])
         self.passes.watch(model.network)
         return model
 
@@ -167,21 +173,15 @@ def require_unchanged(component: Any, planned: Mapping[str, Any], kind: Kind) ->
         raise UserError(f"the {kind}'s file has changed since the run was planned; give the command again")
 
 
-_generators: dict[tuple[Any, ...], Diffusion] = {}
+_generators: dict[tuple[Any, ...], Diffusion] = {}  # the last one, kept for the next stage of this process
 
 
-def _generator(root: Path, key: str, spec: Spec, data: DatasetSpec, device: torch.device) -> Diffusion:
-    """Return the generator itself, kept for the next stage of this process; callers copy it."""
+def _loaded(spec: Spec, task: LoadTask) -> Diffusion:
     from ddbench.kit.device import freeze
 
-    name = (root, key, spec, data.fingerprint, device)
-    if name not in _generators:
-        weights = Store(root).artifact("pretrain", key).tensors("weights") if key else {}
-        model = registry().create("generator", spec).load(LoadTask(data, weights, device))
-        freeze(model.network)
-        _generators.clear()
-        _generators[name] = model
-    return _generators[name]
+    model: Diffusion = registry().create("generator", spec).load(task)
+    freeze(model.network)
+    return model
 
 
 def _shard(store: Store, key: str) -> dict[str, Tensor]:

@@ -127,12 +127,15 @@ class Planner:
         synthesizer = self._component("synthesizer", spec, data, ipc)
         if not getattr(type(synthesizer.component), "uses_generator", False):
             return _Method(synthesizer)
-        return _Method(
-            synthesizer, self._component("generator", Spec.parse(synthesizer.component.generator), data, ipc)
-        )
+        named = getattr(synthesizer.component, "generator", None)
+        if not isinstance(named, str):
+            raise UserError(f"synthesizer '{synthesizer.short}' cannot be planned: it has no field 'generator', a text")
+        return _Method(synthesizer, self._component("generator", Spec.parse(named), data, ipc))
 
     def exam(self, cell: Cell, data: DatasetSpec) -> tuple[Resolved, Resolved]:
         """Return evaluator and labeler; an exam may set how labels are asked, and depend on ipc and student."""
+        synthesizer = self._component("synthesizer", cell.synthesizer, data, cell.ipc)
+        cell = replace(cell, ipc=_ipc(synthesizer, cell.ipc, data))
         occasion = {"ipc": str(cell.ipc), "student": cell.architecture.name}
         name = ("exam", cell.evaluator, cell.labeler, data.recipe, data.fingerprint, *occasion.values())
         return self._once(name, lambda: self._resolve_exam(cell, data, occasion))  # type: ignore[no-any-return]
@@ -201,7 +204,7 @@ class Planner:
         prepare = self._prepare(common, method, seed, inputs) if hasattr(synth.component, "prepare") else ""
         inputs = inputs | ({"state": prepare} if prepare else {})
         shards = self._shards(common, method, ipc, seed, inputs)
-        ipc = _whole_ipc(common.data) if _is_whole(synth) else ipc
+        ipc = _ipc(synth, ipc, common.data)
         return _Made(f"{synth.short} ipc {ipc} seed {seed}", ipc, squeeze, pretrain, prepare, shards)
 
     def _pretrain(self, common: _Common, generator: Resolved) -> str:
@@ -366,9 +369,9 @@ def _is_whole(synthesizer: Resolved) -> bool:
     return getattr(type(synthesizer.component), "whole", False)
 
 
-def _whole_ipc(data: DatasetSpec) -> int:
-    """Return what a table calls the ipc of the whole training set: images per class, on average."""
-    return max(1, round(sum(data.class_counts) / data.num_classes))
+def _ipc(synthesizer: Resolved, asked: int, data: DatasetSpec) -> int:
+    """Return the ipc: what was asked, or of the whole training set the images per class, on average."""
+    return max(1, round(sum(data.class_counts) / data.num_classes)) if _is_whole(synthesizer) else asked
 
 
 def _is_per_view(labeler: Resolved) -> bool:

@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -28,6 +29,7 @@ OCCASIONS = ("ipc", "student", "architecture")
 """On what values of a recipe may depend, beside the data set."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_RANGE = re.compile(r"(\d+)-(\d*)")
 _DECLARED = {  # class variables, True or False
     "synthesizer": ("isolated", "uses_teacher"),
     "labeler": ("uses_teacher",),
@@ -261,14 +263,21 @@ def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
 def settled(table: Mapping[str, Any], occasion: Mapping[str, str]) -> dict[str, Any]:
     """Return a recipe's values on an occasion.
 
-    A table may hold ``[name.ipc.10]``, values for that many images per class, and ``[name.student.resnet50]``, values
-    for that evaluation architecture; that of a teacher ``[name.architecture.resnet50]``. They are laid over the
-    table's own, in this order.
+    A table may hold ``[name.ipc.10]``, values for that many images per class, ``[name.ipc.2-10]`` and
+    ``[name.ipc.501-]`` for as many as lie in a range, and ``[name.student.resnet50]``, values for that evaluation
+    architecture; that of a teacher ``[name.architecture.resnet50]``. They are laid over the table's own, in this order.
     """
     values = {key: value for key, value in table.items() if not isinstance(value, dict)}
     for part in OCCASIONS:
-        values |= table.get(part, {}).get(occasion.get(part), {})
+        values |= _held_at(table.get(part, {}), occasion.get(part, ""))
     return values
+
+
+def _held_at(parts: Mapping[str, dict[str, Any]], at: str) -> dict[str, Any]:
+    """Return what is held under a name itself, else under the first range of whole numbers that it lies in."""
+    ranges = ((_RANGE.fullmatch(name), held) for name, held in parts.items() if at.isdigit())
+    inside = (held for found, held in ranges if found and int(found[1]) <= int(at) <= int(found[2] or at))
+    return parts.get(at) or next(inside, {})
 
 
 @functools.cache

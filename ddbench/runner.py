@@ -189,9 +189,11 @@ class _Run:
                 self._write(trial)
 
     def _write(self, planned: PlannedTrial) -> None:
-        culprit = next((key for key in planned.keys if key in self.errors), "")
+        there = planned.evaluate in self.metas  # what was needed to make it again may have failed since
+        concerned = (planned.teacher,) if there else planned.keys
+        culprit = next((key for key in concerned if key in self.errors), "")
         error = self.errors.get(culprit, "")
-        if not error and planned.evaluate not in self.metas:
+        if not error and not there:
             return  # interrupted before its turn
         path = self._file(planned)
         end = {"status": "failed" if error else "done", "error": error, "traceback": self.tracebacks.get(culprit, "")}

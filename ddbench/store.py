@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.keys import digest
@@ -140,6 +140,24 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def workspaces_older_than(self, limit: float) -> list[str]:
+        """Return the keys of workspaces in which nothing has changed since a time, in seconds of the epoch."""
+        folders = (folder for folder in (self.root / "workspaces").glob("*") if folder.is_dir())
+        return sorted(folder.name for folder in folders if _last_change(folder) < limit)
+
+    def workspace_bytes(self) -> int:
+        """Return the bytes in all workspaces."""
+        return sum(file.stat().st_size for file in (self.root / "workspaces").rglob("*") if file.is_file())
+
+    def abandon(self, key: str) -> bool:
+        """Delete a workspace, unless somebody is just computing its stage; tells whether it did."""
+        try:
+            with self.lock(key).acquire(blocking=False):
+                shutil.rmtree(self._workspace(key), ignore_errors=True)
+        except Timeout:
+            return False
+        return True
+
     def _workspace(self, key: str) -> Path:
         return self.root / "workspaces" / key
 
@@ -201,6 +219,10 @@ def default_root() -> Path:
 
     named = os.environ.get("DDBENCH_STORE")
     return Path(named).expanduser() if named else user_cache_path("ddbench") / "store"
+
+
+def _last_change(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _read(path: Path) -> bytes:

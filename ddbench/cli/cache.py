@@ -47,12 +47,14 @@ def size(store: Path | None, as_json: bool) -> int:
         nbytes[artifact.kind] += artifact.nbytes
     document = {kind: {"artifacts": counts[kind], "bytes": nbytes[kind]} for kind in sorted(counts)}
     if as_json:
-        click.echo(json.dumps({"store": str(opened.root), "kinds": document}, indent=1))
+        unfinished = {"workspace_bytes": opened.workspace_bytes()}
+        click.echo(json.dumps({"store": str(opened.root), "kinds": document, **unfinished}, indent=1))
         return 0
     click.echo(f"store {opened.root}")
     for kind, row in document.items():
         click.echo(f"{kind:<12}{row['artifacts']:>8} artifacts {row['bytes']:>16,} bytes")
     click.echo(f"{'all':<12}{counts.total():>8} artifacts {nbytes.total():>16,} bytes")
+    click.echo(f"beside them {opened.workspace_bytes():,} bytes in workspaces of unfinished stages")
     return 0
 
 
@@ -94,7 +96,11 @@ def prune(store: Path | None, older_than: str, kind: str | None, yes: bool) -> i
     ]
     for folder in drafts:
         shutil.rmtree(folder, ignore_errors=True)
-    click.echo(f"{len(old)} artifacts deleted, {nbytes:,} bytes; {len(drafts)} drafts of killed processes swept")
+    left = sum(opened.abandon(key) for key in opened.workspaces_older_than(limit)) if kind is None else 0
+    click.echo(
+        f"{len(old)} artifacts deleted, {nbytes:,} bytes; {len(drafts)} drafts of killed processes and {left} "
+        "workspaces of unfinished stages swept"
+    )
     return 0
 
 

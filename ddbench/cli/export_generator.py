@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from ddbench.cli.options import chosen_settings, source_options, warn_of_broken_plugins
-from ddbench.errors import UserError
+from ddbench.errors import CorruptArtifactError, UserError
 
 if TYPE_CHECKING:
     from ddbench.planner import PlannedTrial
@@ -70,8 +72,12 @@ def _require_stored(trial: PlannedTrial, store: Store, values: dict[str, Any]) -
     wanted = {"pretrain": trial.pretrain, "prepare": trial.prepare}
     if all(store.has(kind, key) for kind, key in wanted.items() if key):
         return
-    grid = ["--synth", values["synth"], "--dataset", values["dataset"], "--synth-seeds", str(values["synth_seed"])]
-    again = shlex.join(["ddbench", "run", *grid])
+    context = get_current_context()
+    named = {"synth": "synth", "dataset": "dataset", "synth_seed": "synth-seeds", "precision": "precision"}
+    named |= {"store": "store", "data_root": "data-root"}
+    given = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    words = (word for name in given for word in (f"--{named[name]}", str(values[name])))
+    again = shlex.join(["ddbench", "run", *words])
     raise UserError(f"the store {store.root} has no such model; to make it: {again}")
 
 
@@ -90,9 +96,12 @@ def _export(stage: Stage, settings: Settings, folder: Path) -> None:
     generator, synthesizer = bench.component("generator"), bench.component("synthesizer")
     if not hasattr(generator, "save"):
         raise UserError(f"generator '{stage.specs['generator'].name}' cannot be written")
-    model = bench.generator()
-    if hasattr(synthesizer, "prepared"):
-        model = synthesizer.prepared(model, bench.state)
+    try:
+        model = bench.generator()
+        if hasattr(synthesizer, "prepared"):
+            model = synthesizer.prepared(model, bench.state)
+    except CorruptArtifactError as error:
+        raise UserError(f"{error}; 'ddbench cache verify' removes it, then 'ddbench run' makes it anew") from None
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as aside:

@@ -79,6 +79,7 @@ class ImageNet1k:
             sizes={split: sum(numbers) for split, numbers in counts.items()},
             class_counts=tuple(counts["train"]),
             fingerprint=digest_of([FORMAT, counted, self.image_size, self.train_images]),
+            imagenet_classes=tuple(range(len(wnids))),
             class_names=next(filter(None, (synset_names(root / name, wnids) for name in NAMES)), wnids),
         )
 

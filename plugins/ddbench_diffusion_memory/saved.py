@@ -108,7 +108,8 @@ class Saved:
 
     def _conditions(self, data: DatasetSpec) -> Tensor:
         told = conditions.of_classes(data, self.transformer.number("num_embeds_ada_norm"), self.source)
-        if self.names and not {str(number) for number in told.tolist()} <= self.names.keys():
+        foreign = len(self.names) > data.num_classes and not data.imagenet_classes
+        if foreign or (self.names and not {str(number) for number in told.tolist()} <= self.names.keys()):
             raise UserError(
                 f"{self.source} was saved for {len(self.names)} classes, and not for those of {data.name}: "
                 "take another generator"

@@ -108,7 +108,7 @@ def _axis(frame: pd.DataFrame) -> str:
 
 
 _COST_NOTES = (
-    "passes: images sent forward + backward through the teacher or generator to make them",
+    "passes: images sent forward + backward through teacher or generator, once a method has prepared",
     "labels made by a live teacher weigh as much as the teacher",
 )
 _PREPARED_NOTE = "prepare s: what a method takes before its first image, once for all, without its generator's training"

@@ -89,8 +89,27 @@ def test_prune_sweeps_drafts_of_dead_processes_and_leaves_young_ones(run: Call, 
     living.mkdir()
     grow_old(dead, days=2)
 
-    assert "1 drafts of killed processes swept" in command("cache", "prune", "--yes").out
+    assert "1 drafts of killed processes and 0 workspaces" in command("cache", "prune", "--yes").out
     assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_prune_sweeps_what_unfinished_stages_left_long_ago_unless_one_goes_on(run: Call, command: Call) -> None:
+    from ddbench.store import Store
+
+    run()
+    store = Store(Path("store"))
+    for name in ("old", "young", "busy"):
+        (store.workspace(name) / "checkpoint").write_bytes(b"12345")
+    for name in ("old", "busy"):
+        grow_old(store.workspace(name) / "checkpoint", days=40)
+        grow_old(store.workspace(name), days=40)
+    assert command("cache", "size", "--json").document["workspace_bytes"] == 15
+
+    with store.lock("busy"):
+        ended = command("cache", "prune", "--yes")
+
+    assert "1 workspaces of unfinished stages swept" in ended.out
+    assert sorted(path.name for path in Path("store", "workspaces").iterdir()) == ["busy", "young"]
 
 
 def test_an_empty_store_is_no_error(command: Call, toys: list[str]) -> None:

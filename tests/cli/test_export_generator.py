@@ -61,7 +61,7 @@ def test_a_folder_that_is_there_is_left_alone(export: Call) -> None:
 def test_a_model_that_was_not_made_yet_is_told_with_the_command_that_makes_it(export: Call) -> None:
     ended = export("mine", "--synth", SYNTH)
     assert ended.code == 2
-    assert f"has no such model; to make it: ddbench run --synth '{SYNTH}' --dataset digits --synth-seeds 0" in ended.err
+    assert f"has no such model; to make it: ddbench run --synth '{SYNTH}' --store store" in ended.err
     assert not Path("mine").exists()
 
 
@@ -69,3 +69,16 @@ def test_a_method_without_a_generative_model_and_a_list_of_methods_are_refused(e
     assert "Error: synthesizer 'random' samples no generative model" in export("mine", "--synth", "random").err
     ended = export("mine", "--synth", f"{SYNTH},dit[generator={SMALL}]")
     assert "Error: name one synthesizer and one data set: a folder holds one model" in ended.err
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_damaged_state_is_one_line_and_nothing_is_written(export: Call) -> None:
+    [path] = Path("store").glob("prepare/*/*/state.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    ended = export("mine", "--synth", SYNTH)
+    assert ended.code == 2
+    assert "does not match its checksum; 'ddbench cache verify' removes it" in ended.err
+    assert ended.err.count("\n") == 1
+    assert not Path("mine").exists()

@@ -94,3 +94,12 @@ def test_an_exam_that_differs_between_cells_is_not_written_out_and_one_that_does
 
     assert written(evaluator="rded", ipc="1,10") == "rded"
     assert "batch_size=50" in written(evaluator="rded", ipc="10")
+
+
+def test_the_exam_of_the_whole_training_set_goes_by_its_own_size(planned: Callable[..., Any]) -> None:
+    plan = planned(synth="full,random", dataset="digits", labels="hard", evaluator="minimax", eval="convnet", ipc=1)
+    epochs = {
+        str(trial.trial.cell.synthesizer): plan.stages[trial.evaluate].facts["evaluator"]["epochs"]
+        for trial in plan.trials
+    }
+    assert epochs == {"full": 20, "random": 60}, "144 images of each class, and one"

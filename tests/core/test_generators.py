@@ -125,12 +125,23 @@ def test_every_stage_gets_a_copy_of_the_generator_of_its_own(
         loads.append(task)
         return load(self, task)
 
+    seen: list[float] = []
+
+    def spoilt(self: Any, task: Any) -> Mapping[str, Any]:
+        weights = next(task.generator().network.parameters())
+        seen.append(float(weights.abs().sum()))
+        weights.zero_()
+        return {"contrast": weights.new_ones(1)}
+
     monkeypatch.setattr(generator, "load", counted)
     monkeypatch.setattr(bench, "_generators", {})
-    plan = planned(synth="toy-drawn")
+    monkeypatch.setattr(registry().entry("synthesizer", "toy-drawn").load(), "prepare", spoilt)
+    plan = planned(synth="toy-drawn,toy-drawn[gain=2.0]")
     outcomes = carry_out(list(plan.stages.values()))
     assert {outcome.status for outcome in outcomes} == {"done"}
     assert len(loads) == 1, "its weights are read once in a process"
+    assert seen[0] != 0
+    assert len(set(seen)) == 1, "what one stage does to its copy no other sees"
 
 
 def test_a_generator_whose_files_have_changed_fails_the_stage(
@@ -141,3 +152,48 @@ def test_a_generator_whose_files_have_changed_fails_the_stage(
     outcomes = carry_out(list(plan.stages.values()))
     failed = {outcome.error for outcome in outcomes if outcome.stage.kind == "prepare"}
     assert failed == {"the generator's file has changed since the run was planned; give the command again"}
+
+
+def test_a_generator_from_files_that_changed_between_two_runs_is_read_again(
+    planned: Planned, carry_out: CarryOut, generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads, load = [], generator.load
+
+    def counted(self: Any, task: Any) -> Any:
+        loads.append(task)
+        return load(self, task)
+
+    monkeypatch.setattr(bench, "_generators", {})
+    monkeypatch.setattr(generator, "load", counted)
+    for content in ("before", "after"):
+        monkeypatch.setattr(generator, "identity", lambda self, content=content: {"content": content}, raising=False)
+        plan = planned(synth="toy-drawn", ipc=1)
+        assert {outcome.status for outcome in carry_out(list(plan.stages.values()))} == {"done"}
+    assert len(loads) == 2
+
+
+def test_a_method_that_says_it_has_a_generator_and_names_none_is_refused(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch, toys: list[str]
+) -> None:
+    monkeypatch.setattr(registry().entry("synthesizer", "toy-synth").load(), "uses_generator", True, raising=False)
+    with pytest.raises(UserError, match="'toy-synth' cannot be planned: it has no field 'generator', a text"):
+        planned(synth="toy-synth")
+
+
+def test_a_result_that_is_there_stays_though_what_made_it_is_gone_and_fails_now(
+    toys: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {"store": tmp_path / "store", "out": tmp_path / "results"}
+    [before] = ddbench.run(**GRID | {"ipc": 1}, **where)["top1"]
+    store = Store(tmp_path / "store")
+    for artifact in list(store.artifacts()):
+        if artifact.kind == "prepare":
+            store.remove(artifact.kind, artifact.key)
+
+    def fail(self: Any, task: Any) -> Mapping[str, Any]:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(registry().entry("synthesizer", "toy-drawn").load(), "prepare", fail)
+    frame = ddbench.run(**GRID | {"ipc": "1,2"}, **where).set_index("ipc")
+    assert list(frame["status"]) == ["done", "failed"]
+    assert frame["top1"][1] == before

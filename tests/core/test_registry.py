@@ -329,6 +329,12 @@ def test_a_recipe_s_values_may_depend_on_ipc_and_then_on_the_student() -> None:
     assert settled(table, {"ipc": "10", "student": "net"}) == {"rate": 100, "batch": 10}
 
 
+def test_a_recipe_s_values_may_hold_for_a_range_of_ipc() -> None:
+    table = {"rate": 1, "ipc": {"2-10": {"rate": 2}, "5": {"rate": 5}, "51-": {"rate": 51}}}
+    rates = {ipc: settled(table, {"ipc": str(ipc)})["rate"] for ipc in (1, 2, 5, 10, 11, 50, 51, 5000)}
+    assert rates == {1: 1, 2: 2, 5: 5, 10: 2, 11: 1, 50: 1, 51: 51, 5000: 51}
+
+
 def test_a_teacher_s_recipe_may_depend_on_its_architecture() -> None:
     def epochs(spec: str) -> int:
         return int(registry().resolve("teacher", Spec.parse(spec), "digits").component.epochs)

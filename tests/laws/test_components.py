@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_what_a_recipe_holds_beside_values_is_known(entry: Entry, recipe: str) -
     assert {name for name, value in table.items() if isinstance(value, dict)} <= {*OCCASIONS, "labels"}
     networks = [*table.get("student", {}), *table.get("architecture", {})]
     assert all(REGISTRY.has("architecture", name) for name in networks)
-    assert all(int(ipc) >= 1 for ipc in table.get("ipc", {}))
+    assert all(re.fullmatch(r"[1-9]\d*(-([1-9]\d*)?)?", ipc) for ipc in table.get("ipc", {}))
     assert table.get("labels", {}).keys() <= {"temperature", "teacher_mode"}
 
 

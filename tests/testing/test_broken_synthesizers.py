@@ -133,6 +133,11 @@ class GeneratorInVain(ToyJoint):
     generator: ClassVar[str] = "toy-generator"
 
 
+class StrangeIdentity(ToyDrawn):
+    def prepare_identity(self) -> Mapping[str, object]:
+        return {"gain": self.gain, "weather": "fair"}
+
+
 class PreparesNumbers(ToyJoint):
     def prepare(self, task: PrepareTask) -> Mapping[str, Any]:
         return {"brightness": 3.0}
@@ -212,6 +217,7 @@ BROKEN = {
     TeacherInVain: "says uses_teacher = True and never calls task.teacher\\(\\)",
     GeneratorUnasked: "calls task.generator\\(\\) and does not say uses_generator = True",
     GeneratorInVain: "says uses_generator = True and never calls task.generator\\(\\)",
+    StrangeIdentity: "says that weather decides what it prepares, which is no field",
     PreparesNumbers: "prepares something else than tensors by name",
     Scribbling: "changes the images or labels it was handed",
     OtherDefaults: "leaves torch's global settings changed",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddbench.errors import UserError
+from ddbench.registry import parameters
 from ddbench.testing.bench import IPC, Bench, joined
 from ddbench.testing.conformance.conduct import (
     accept,
@@ -45,6 +46,7 @@ def check_synthesizer(component: Synthesizer, bench: Bench | None = None, *, rea
         _says(component, "draws", default=True),
     )
     promised(component, not (whole and component.isolated), "is both 'whole' and 'isolated', one index at a time")
+    _check_prepare_identity(component)
     accept(component, bench)
     with untouched(component, bench):
         made = _synthesize(component, bench, 0)
@@ -111,6 +113,15 @@ def _check_batch(component: Synthesizer, data: DatasetSpec, batch: Batch) -> Non
     promised(component, images.shape == shape, f"makes images of shape {tuple(images.shape)}, not {shape}")
     inside = bool(((labels >= 0) & (labels < data.num_classes)).all())
     promised(component, inside, "gives labels outside 0 .. num_classes - 1")
+
+
+def _check_prepare_identity(component: Synthesizer) -> None:
+    """Check that what decides the prepared state is among the component's fields."""
+    if not hasattr(component, "prepare_identity"):
+        return
+    promised(component, hasattr(component, "prepare"), "has prepare_identity, and nothing to prepare")
+    strange = sorted(set(component.prepare_identity()) - set(parameters(component)))
+    promised(component, not strange, f"says that {', '.join(strange)} decides what it prepares, which is no field")
 
 
 def _prepare(component: Synthesizer, bench: Bench, seed: int) -> Mapping[str, Tensor]:
