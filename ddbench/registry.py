@@ -89,14 +89,27 @@ class Resolved:
         component: the instance.
         short: its spec as tables show it: parameters that only repeat defaults or recipe are left out.
         full: its spec with every parameter written out.
-        identity: what of it enters keys.
     """
 
     entry: Entry
     component: Any
     short: Spec
     full: Spec
-    identity: Mapping[str, Any]
+
+    @functools.cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """What of it enters keys; files are read when it is first asked for.
+
+        Raises:
+            UserError: the component cannot tell, since a file is missing or damaged, say.
+        """
+        try:
+            own = self.component.identity() if hasattr(self.component, "identity") else self.full.mapping()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{self.entry.kind} '{self.short}' cannot be read: {one_line(error)}") from error
+        return {"name": self.full.name, "version": type(self.component).version, **own}
 
 
 class Registry:
@@ -211,9 +224,7 @@ class Registry:
         if entry.family:
             values.pop("name")
         written = {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
-        own = component.identity() if hasattr(component, "identity") else values
-        identity = {"name": name, "version": type(component).version, **own}
-        return Resolved(entry, component, Spec.of(name, written), Spec.of(name, values), identity)
+        return Resolved(entry, component, Spec.of(name, written), Spec.of(name, values))
 
 
 def _named_classes(answer: Mapping[Any, Any]) -> dict[str, str | type]:

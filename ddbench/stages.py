@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
 from ddbench.environment import capture
 from ddbench.errors import CorruptArtifactError
+from ddbench.ledger import Ledger
 from ddbench.meter import device_name, metered
 from ddbench.plugins import one_line
 from ddbench.store import Draft, Store
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
     from ddbench.bench import Context
     from ddbench.protocols import Tell
-    from ddbench.types import Batch, DatasetSpec, EpochViews
+    from ddbench.types import Batch, Cost, DatasetSpec, EpochViews
 
+_GO_ON = ("pretrain", "prepare")  # stages with a workspace, in which a killed attempt may have left a checkpoint
 _PROGRESS_SECONDS = 0.2  # between two reports of one stage: often enough for the eye, too seldom to cost
 
 
@@ -79,20 +81,27 @@ def sound_meta(store: Store, stage: Stage, tell: Tell) -> dict[str, Any] | None:
 
 def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[str, Any]:
     device = resolve_device(context.device)
-    compute = Compute(device, stage.facts["precision"], _seed(stage), _Progress(stage, tell))
+    progress = _Progress(stage, tell)
+    compute = Compute(device, stage.facts["precision"], _seed(stage), progress)
     make_repeatable(compute.seed, device)
     bench = Bench(stage, context, compute, Store(context.store))
+    ledger = Ledger.of(bench.store.workspace(stage.key)) if stage.kind in _GO_ON else None
     started = datetime.now(UTC)
     with metered(device) as cost:
+
+        def spent() -> Cost:
+            return replace(cost(), forward_images=bench.passes.forward, backward_images=bench.passes.backward)
+
+        progress.books = (ledger, spent) if ledger else None
         result = _VERBS[stage.kind](bench, draft)
-        spent = cost()
+        total = ledger.total(spent()) if ledger else spent()
     return {
         "kind": stage.kind,
         "key": stage.key,
         "facts": stage.facts,
         "inputs": stage.inputs,
         "result": result,
-        "cost": asdict(replace(spent, forward_images=bench.passes.forward, backward_images=bench.passes.backward)),
+        "cost": asdict(total),
         "environment": capture(device_name(device)),
         "sources": bench.sources,
         "started_at": started.isoformat(timespec="seconds"),
@@ -114,10 +123,11 @@ def _evaluation_seed(stage: Stage) -> int:
 
 
 class _Progress:
-    """Turns a component's progress into events, a few a second."""
+    """Turns a component's progress into events, a few a second, and now and then notes what it has cost."""
 
     def __init__(self, stage: Stage, tell: Tell) -> None:
         self._stage, self._tell, self._last = stage, tell, 0.0
+        self.books: tuple[Ledger, Callable[[], Cost]] | None = None
 
     def __call__(self, done: int, total: int, **numbers: float) -> None:
         now = time.monotonic()
@@ -125,6 +135,9 @@ class _Progress:
             return
         self._last = now
         self._tell(Event("stage-progress", self._stage, {"done": done, "total": total, **numbers}))
+        if self.books and self.books[0].is_due():
+            ledger, spent = self.books
+            ledger.note(spent())
 
 
 # ---------------------------------------------------------------------------------------------- verbs

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ddbench.cli.options import chosen_settings, source_options, warn_of_broken_plugins
 from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.plugins import one_line
 
 if TYPE_CHECKING:
     from ddbench.planner import PlannedTrial
@@ -77,7 +78,7 @@ def _require_stored(trial: PlannedTrial, store: Store, values: dict[str, Any]) -
     named |= {"store": "store", "data_root": "data-root"}
     given = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     words = (word for name in given for word in (f"--{named[name]}", str(values[name])))
-    again = shlex.join(["ddbench", "run", *words])
+    again = shlex.join(["ddbench", "run", *words, "--labels", "hard"])
     raise UserError(f"the store {store.root} has no such model; to make it: {again}")
 
 
@@ -107,5 +108,5 @@ def _export(stage: Stage, settings: Settings, folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as aside:
             generator.save(model, Path(aside) / "model", bench.data)
             (Path(aside) / "model").rename(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+    except Exception as error:  # a library's own, where a disk is full: it is not always an OSError
+        raise UserError(f"{folder} cannot be written: {one_line(error)}") from error

@@ -61,7 +61,7 @@ def test_a_folder_that_is_there_is_left_alone(export: Call) -> None:
 def test_a_model_that_was_not_made_yet_is_told_with_the_command_that_makes_it(export: Call) -> None:
     ended = export("mine", "--synth", SYNTH)
     assert ended.code == 2
-    assert f"has no such model; to make it: ddbench run --synth '{SYNTH}' --store store" in ended.err
+    assert f"has no such model; to make it: ddbench run --synth '{SYNTH}' --store store --labels hard" in ended.err
     assert not Path("mine").exists()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import ddbench
-from ddbench import bench
+from ddbench import bench, ledger, stages
 from ddbench.errors import UserError
 from ddbench.registry import registry
 from ddbench.store import Store
@@ -197,3 +198,55 @@ def test_a_result_that_is_there_stays_though_what_made_it_is_gone_and_fails_now(
     frame = ddbench.run(**GRID | {"ipc": "1,2"}, **where).set_index("ipc")
     assert list(frame["status"]) == ["done", "failed"]
     assert frame["top1"][1] == before
+
+
+def test_what_a_killed_attempt_took_is_in_the_cost_where_it_left_something_to_go_on_from(
+    planned: Planned, carry_out: CarryOut, generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(stages, "_PROGRESS_SECONDS", 0.0)
+    pretrain = generator.pretrain
+
+    def costs(*, checkpoint: bool) -> float:
+        [stage] = [stage for stage in planned(synth="toy-drawn").stages.values() if stage.kind == "pretrain"]
+
+        def interrupted(self: Any, task: Any) -> Mapping[str, Any]:
+            if checkpoint:
+                (task.workspace / "checkpoint").write_text("half way")
+            time.sleep(0.5)
+            task.compute.progress(1, 2)
+            raise RuntimeError("no further")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(generator, "pretrain", interrupted)
+            assert carry_out([stage])[0].status == "failed"
+        [outcome] = carry_out([stage])
+        return float(outcome.meta["cost"]["seconds"])
+
+    assert costs(checkpoint=True) >= 0.5
+    monkeypatch.setattr(generator, "version", 2)
+    assert generator.pretrain is pretrain
+    assert costs(checkpoint=False) < 0.5
+
+
+def test_an_identity_that_cannot_be_told_is_one_line(
+    planned: Planned, generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator, "identity", lambda self: dict[str, Any]()["file"], raising=False)
+    with pytest.raises(UserError, match="generator 'toy-generator' cannot be read: KeyError: 'file'"):
+        planned(synth="toy-drawn")
+
+
+def test_a_component_objects_to_the_data_before_its_files_are_asked_for(
+    planned: Planned, generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, task: Any) -> None:
+        raise UserError("other classes")
+
+    def fetch(self: Any) -> Mapping[str, Any]:
+        raise UserError("fetch gigabytes first")
+
+    monkeypatch.setattr(generator, "check", refuse, raising=False)
+    monkeypatch.setattr(generator, "identity", fetch, raising=False)
+    with pytest.raises(UserError, match="other classes"):
+        planned(synth="toy-drawn")
