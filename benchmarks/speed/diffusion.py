@@ -77,13 +77,19 @@ def measured(name: str, where: torch.device, repeats: int, block: Callable[[], o
     return Row(name, figure.seconds, figure.peak, counter.get_total_flops())
 
 
+def images(count: int) -> toys.ToyExamples:
+    """Return noise in the place of images, of all classes in turn."""
+    pixels = torch.randint(256, (count, *LATENTS), generator=rng.generator(0, "images"), dtype=torch.uint8)
+    return toys.ToyExamples(pixels, torch.arange(count) % CLASSES)
+
+
 def tuning(shape: str, method: DiffusionMemory, compute: Compute, repeats: int) -> Row:
     """One step of fine-tuning, memories and average included."""
-    dataset, nowhere = toys.ToyDataset(CLASSES, LATENTS[1], LATENTS[0]), Place(Path(), Path())
+    data = toys.ToyDataset(CLASSES, LATENTS[1], LATENTS[0]).spec(Place(Path(), Path()))
     with tempfile.TemporaryDirectory() as folder:
         task = PrepareTask(
-            dataset.spec(nowhere),
-            dataset.open("train", nowhere),
+            data,
+            images(10 * method.batch_size),
             torch.nn.Identity,
             compute,
             Path(folder),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from filelock import FileLock
 
+from ddbench.errors import UserError
 from ddbench.kit import reading
 from ddbench_diffusion_memory import sealed
-from ddbench_diffusion_memory.autoencoder import Autoencoder
+from ddbench_diffusion_memory.autoencoder import AT_ONCE, Autoencoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,8 +110,23 @@ def _posteriors(codec: Autoencoder, task: Task, *, mirrored: bool) -> Tensor:
     return posteriors
 
 
-@torch.no_grad()
 def _encode(codec: Autoencoder, task: Task, *, mirrored: bool) -> Tensor:
+    """Return posteriors, on the CPU.
+
+    Raises:
+        UserError: the GPU's memory is too small.
+    """
+    try:
+        return _encoded(codec, task, mirrored=mirrored)
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory is too small to encode {AT_ONCE} images of {task.data.image_size} pixels at once: "
+            "free some of it, or take another device"
+        ) from error
+
+
+@torch.no_grad()
+def _encoded(codec: Autoencoder, task: Task, *, mirrored: bool) -> Tensor:
     count = len(task.train.labels)
     images = reading.images(task.train, task.data, task.compute.device)
     parts = torch.split(torch.arange(count), ENCODED_AT_ONCE)

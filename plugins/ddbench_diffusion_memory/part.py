@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ddbench.errors import UserError
 
@@ -17,6 +17,7 @@ CONFIG = "config.json"
 WHOLE = "diffusion_pytorch_model.safetensors"
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 PICKLE = "diffusion_pytorch_model.bin"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,29 @@ class Part:
         return content
 
     def number(self, name: str) -> int:
-        """Return a whole number of the configuration.
+        """Return a whole number of the configuration, 1 or more.
 
         Raises:
             UserError: it has none of that name.
         """
-        value = self.read().get(name)
-        if not isinstance(value, int):
+        value = self.value(CONFIG, name, int, 0)
+        if isinstance(value, bool) or value < 1:
             raise UserError(f"{self._called(CONFIG)} has no number '{name}': {self.remedy}")
         return value
+
+    def value(self, file: str, name: str, kind: type[T], default: T) -> T:
+        """Return what a JSON file holds under a name; ``default`` where it holds nothing or null.
+
+        Raises:
+            UserError: it is of another kind.
+        """
+        found = self.read(file).get(name)
+        if found is None:
+            return default
+        if not isinstance(found, kind):
+            found_kind = type(found).__name__
+            raise UserError(f"{self._called(file)}: '{name}' is {found_kind}, not {kind.__name__}: {self.remedy}")
+        return found
 
     def weights(self) -> tuple[Path, ...]:
         """Return the files that hold the weights, several where they are split.
@@ -67,8 +82,10 @@ class Part:
             UserError: one is missing, or they are pickled.
         """
         if (self.folder / INDEX).is_file():  # diffusers looks for it first
-            names = sorted(set(self.read(INDEX).get("weight_map", {}).values()))
-            return tuple(self._file(name) for name in names)
+            names = self.value(INDEX, "weight_map", dict, {}).values()
+            if not names or not all(isinstance(name, str) for name in names):
+                raise UserError(f"{self._called(INDEX)}: 'weight_map' names no files: {self.remedy}")
+            return tuple(self._file(name) for name in sorted(set(names)))
         if (self.folder / WHOLE).is_file():
             return (self.folder / WHOLE,)
         if not (self.folder / PICKLE).is_file():

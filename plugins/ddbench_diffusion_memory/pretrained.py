@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Take a published diffusion transformer of ImageNet from the local cache of the Hugging Face hub.
+    """Take a published diffusion transformer of ImageNet from the local cache of the Hugging Face hub, or a folder.
 
     Source: Peebles and Xie, "Scalable Diffusion Models with Transformers" (ICCV 2023): DiT-XL/2 at 256 pixels, from
     which Minimax Diffusion (Gu et al., CVPR 2024) and its successors start. The data set must be of ImageNet-1K's
@@ -26,9 +26,10 @@ class Pretrained:
     running code.
 
     Attributes:
-        repo: of the pipeline. The content of its files enters the key.
-        vae: repository of an AutoencoderKL in place of the pipeline's own, which is used where this is empty. Minimax
-            encodes with ``stabilityai/sd-vae-ft-ema`` and decodes with ``stabilityai/sd-vae-ft-mse``.
+        repo: of the pipeline: its name on the hub, or a folder that holds a copy of it, which comes first. The content
+            of its files enters the key, wherever they lie.
+        vae: repository of an AutoencoderKL, by name or folder, in place of the pipeline's own, which is used where this
+            is empty. Minimax encodes with ``stabilityai/sd-vae-ft-ema`` and decodes with ``stabilityai/sd-vae-ft-mse``.
     """
 
     version: ClassVar[int] = 1
@@ -67,24 +68,33 @@ class Pretrained:
 
 
 def _snapshot(repo: str, name: str) -> Path:
-    """Return the folder of a repository in the local cache, in which a file must be.
+    """Return a folder as it is, and of a repository the one in the local cache, in which a file must be.
 
     Raises:
         UserError: with the command that fetches it, and where to.
     """
+    if _is_folder(repo):
+        return Path(repo).expanduser()
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
         found = try_to_load_from_cache(repo, name)
     except HFValidationError as error:
-        raise UserError(f"generator 'pretrained': {str(error).partition(chr(10))[0]}") from None
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"generator 'pretrained': {repo} is no folder and no repository ({reason})") from None
     if not isinstance(found, str):
         raise UserError(f"generator 'pretrained': {repo} is not on this machine: {_remedy(repo)}")
     return Path(found).parent
 
 
 def _remedy(repo: str) -> str:
+    if _is_folder(repo):
+        return "give a folder that holds a whole copy of a repository"
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return f"run 'hf download {repo}' where there is a network, and bring what it writes into {HF_HUB_CACHE} here"
+
+
+def _is_folder(repo: str) -> bool:
+    return Path(repo).expanduser().is_dir()

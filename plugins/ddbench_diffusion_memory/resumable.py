@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Step = Callable[[int], Mapping[str, Tensor | float]]
 
 CHECKPOINT = "checkpoint.safetensors"
+PATIENCE = 20  # times what a checkpoint took to write, until the next: of a large network it is gigabytes
 READ_EVERY = {"cuda": 50}  # steps between two looks at the numbers: each look waits for the device
 
 
@@ -57,7 +58,7 @@ def run(
             as tensors of one element; ``loss`` is one of them.
         compute: whose progress is told.
         workspace: the folder of the checkpoint.
-        seconds: between two checkpoints.
+        seconds: between two checkpoints, more where writing one takes long; 0 for one after each step.
 
     Raises:
         FloatingPointError: the loss is not finite. Such a state is never kept.
@@ -66,15 +67,17 @@ def run(
     first = _restore(path, origin, parts)
     every = READ_EVERY.get(compute.device.type, 1)
     compute.progress(first, steps)
-    kept = time.monotonic()
+    kept, pause = time.monotonic(), seconds
     for i in range(first, steps):
         watched = step(i)
-        due = time.monotonic() - kept >= seconds
+        now = time.monotonic()
+        due = now - kept >= pause
         if due or (i + 1) % every == 0 or i + 1 == steps:
             compute.progress(i + 1, steps, **_finite(watched, i))
         if due:
             _keep(path, origin, parts, i + 1)
             kept = time.monotonic()
+            pause = seconds and max(seconds, PATIENCE * (kept - now))
 
 
 @dataclass(frozen=True)

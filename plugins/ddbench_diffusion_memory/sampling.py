@@ -54,12 +54,19 @@ class Sampling:
         idle = {"images_at_once"} | ({"guided_channels"} if self.guidance == 1 else set())
         return {name: value for name, value in vars(self).items() if name not in idle}
 
-    def require_channels(self, model: Diffusion) -> None:
+    def check(self, model: Diffusion) -> None:
         """Refuse a model.
 
         Raises:
-            UserError: its latents have fewer channels than are to be guided.
+            UserError: its latents have fewer channels than are to be guided, or it knows too few steps.
         """
+        # DPM-Solver ends before the step that ddpm ends at: one more would visit a step twice
+        most = len(model.alphas_cumprod) - (self.scheduler == "dpm-solver")
+        if self.steps > most:
+            raise UserError(
+                f"steps = {self.steps}, but scheduler={self.scheduler} has {most} on this generator: "
+                f"set steps={most} or less"
+            )
         channels = model.latent_shape[0]
         if self.guided_channels > channels:
             raise UserError(
@@ -74,10 +81,10 @@ def draw(model: Diffusion, task: SynthesisTask, settings: Sampling) -> Iterator[
     Image i of a class depends on the synthesis seed, the class and i alone.
 
     Raises:
-        UserError: the model's images are not of the data's size, there are fewer channels than are to be guided, or the
-            GPU's memory is too small.
+        UserError: the model's images are not of the data's size, there are fewer channels than are to be guided or
+            fewer steps than are to be taken, or the GPU's memory is too small.
     """
-    settings.require_channels(model)
+    settings.check(model)
     chunks = torch.split(torch.arange(task.data.num_classes), settings.images_at_once)
     parts = list(product(task.indices, chunks))
     for number, (index, classes) in enumerate(parts):

@@ -11,7 +11,7 @@ from ddbench.kit import device, rng
 from ddbench.kit.diffusion import Diffusion, linear_alphas
 from ddbench_diffusion_memory import conditions, transformer
 from ddbench_diffusion_memory.autoencoder import Autoencoder
-from ddbench_diffusion_memory.part import Part
+from ddbench_diffusion_memory.part import CONFIG, Part
 from ddbench_diffusion_memory.pixels import STAND_IN, Pixels
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ddbench.types import DatasetSpec, LoadTask
 
 INDEX = "model_index.json"
+SCHEDULER = "scheduler_config.json"
 PIPELINE = "DiTPipeline"
 NOISE = {
     "num_train_timesteps": 1000,
@@ -70,6 +71,7 @@ class Saved:
             part.check()
         if self._noise()["prediction_type"] != "epsilon":
             raise UserError(f"{self.source} does not estimate noise (prediction_type 'epsilon'): take another pipeline")
+        self._alphas()
         channels, size = self._images()
         if (data.channels, data.image_size) != (channels, size):
             raise UserError(
@@ -125,21 +127,31 @@ class Saved:
             raise UserError(
                 f"{self.source}: the autoencoder's latents do not have the transformer's {channels} channels"
             )
-        halvings = len(self.autoencoder.read().get("block_out_channels", (64,))) - 1  # diffusers' default
+        halvings = len(self.autoencoder.value(CONFIG, "block_out_channels", list, [64])) - 1  # diffusers' default
         return self.autoencoder.number("out_channels"), size * 2**halvings
 
     def _noise(self) -> dict[str, Any]:
-        said = self.scheduler.read("scheduler_config.json")
+        said = self.scheduler.read(SCHEDULER)
         return {name: said.get(name, default) for name, default in NOISE.items()}
 
     def _alphas(self) -> Tensor:
-        noise = self._noise()
-        steps, first, last = (noise[name] for name in ("num_train_timesteps", "beta_start", "beta_end"))
-        if noise | {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02} == NOISE:
-            return linear_alphas(steps, first, last)  # in float64, as for what is trained here
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+        """Return abar_t.
 
-        alphas: Tensor = DDPMScheduler.from_config(noise).alphas_cumprod
+        Raises:
+            UserError: the configuration makes none, or one that does not fall within (0, 1).
+        """
+        noise, called = self._noise(), f"{self.source}: scheduler/{SCHEDULER}"
+        try:
+            alphas = _alphas(noise)
+        except Exception as error:  # noqa: BLE001 - torch and diffusers raise half a dozen kinds for such values
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"{called} makes no noise schedule ({reason}): {self.scheduler.remedy}") from None
+        falls = alphas.ndim == 1 and len(alphas) > 1 and bool((alphas.diff() < 0).all())
+        if not (falls and alphas[0] < 1 and alphas[-1] > 0):
+            raise UserError(
+                f"{called} makes no noise schedule of two steps or more that falls between 1 and 0: "
+                f"{self.scheduler.remedy}"
+            )
         return alphas
 
 
@@ -156,19 +168,30 @@ def at(folder: Path, source: str, remedy: str, *, pickles: bool = False, autoenc
     Raises:
         UserError: there is none, or it is of another kind.
     """
-    index = Part(folder, source, remedy).read(INDEX)
-    if index.get("_class_name") != PIPELINE:
-        raise UserError(f"{source} is a {index.get('_class_name')}, not a {PIPELINE}: {remedy}")
+    whole = Part(folder, source, remedy)
+    kind = whole.read(INDEX).get("_class_name")
+    if kind != PIPELINE:
+        raise UserError(f"{source} is a {kind}, not a {PIPELINE}: {remedy}")
     parts = {name: Part(folder / name, source, remedy, pickles) for name in ("transformer", "vae", "scheduler")}
-    codec = autoencoder or _autoencoder(parts["vae"], index)
-    return Saved(source, parts["transformer"], codec, parts["scheduler"], index.get("id2label") or {})
+    codec = autoencoder or _autoencoder(parts["vae"], whole.value(INDEX, "vae", list, []))
+    return Saved(source, parts["transformer"], codec, parts["scheduler"], whole.value(INDEX, "id2label", dict, {}))
 
 
-def _autoencoder(part: Part, index: Mapping[str, Any]) -> Part | None:
-    kind = (index.get("vae") or ("", "none"))[1]
-    if kind not in {"AutoencoderKL", STAND_IN}:
+def _autoencoder(part: Part, module_and_class: list[object]) -> Part | None:
+    kind = (*module_and_class, None, None)[1]
+    if kind not in ("AutoencoderKL", STAND_IN):
         raise UserError(f"{part.source}: its autoencoder is {kind}, not AutoencoderKL: take another pipeline")
     return None if kind == STAND_IN else part
+
+
+def _alphas(noise: Mapping[str, Any]) -> Tensor:
+    steps, first, last = (noise[name] for name in ("num_train_timesteps", "beta_start", "beta_end"))
+    if {**noise, "num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02} == NOISE:
+        return linear_alphas(steps, first, last)  # in float64, as for what is trained here
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+    alphas: Tensor = DDPMScheduler.from_config(noise).alphas_cumprod
+    return alphas
 
 
 def _network(part: Part, kind: Any) -> nn.Module:
@@ -187,5 +210,12 @@ def _network(part: Part, kind: Any) -> nn.Module:
     if told["missing_keys"]:
         names = sorted(told["missing_keys"])
         raise UserError(f"{part.source}: {part.folder.name} lacks {names[0]} and {len(names) - 1} more: {part.remedy}")
+    # other weights without a place may be buffers that older versions saved
+    idle = sorted(name for name in told["unexpected_keys"] if name.startswith("transformer_blocks."))
+    if idle:
+        raise UserError(
+            f"{part.source}: {part.folder.name} has {idle[0]} and {len(idle) - 1} more that its {CONFIG} has no place "
+            f"for: {part.remedy}"
+        )
     loaded: nn.Module = network.float()
     return loaded

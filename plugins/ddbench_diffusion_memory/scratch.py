@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import torch
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 
 from ddbench.errors import UserError
@@ -88,7 +89,20 @@ class Scratch:
         conditions.of_classes(data, transformer.CLASSES, "generator 'scratch'")
 
     def pretrain(self, task: PretrainTask) -> Mapping[str, Tensor]:
-        """Return the average of the weights after the last step."""
+        """Return the average of the weights after the last step.
+
+        Raises:
+            UserError: the GPU's memory is too small. What was done up to the last checkpoint is kept.
+        """
+        try:
+            return self._trained(task)
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"the GPU's memory is too small for batch_size = {self.batch_size} of generator 'scratch': set a "
+                "smaller batch_size (what was done up to the last checkpoint is kept)"
+            ) from error
+
+    def _trained(self, task: PretrainTask) -> Mapping[str, Tensor]:
         compute = task.compute
         with rng.seeded(compute.seed, "weights"):
             network = self._network(task.data).to(compute.device)

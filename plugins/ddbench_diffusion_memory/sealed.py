@@ -27,7 +27,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -
     aside = path.with_name(f"{path.name}.part")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(flat, aside, {**facts, CHECKSUM: _checksum(flat)})
+        save_file(flat, aside, {**facts, CHECKSUM: _checksum(flat, facts)})
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
         aside.replace(path)
@@ -45,11 +45,13 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError):
         return None
-    return (tensors, facts) if facts.pop(CHECKSUM, "") == _checksum(tensors) else None
+    return (tensors, facts) if facts.pop(CHECKSUM, "") == _checksum(tensors, facts) else None
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    checksum = 0
-    for name in sorted(tensors):
-        checksum = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, checksum)
+def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    """Return a checksum of facts and of each tensor's name, type, shape and bytes."""
+    checksum = zlib.crc32(repr(sorted(facts.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(repr((name, tensor.dtype, tuple(tensor.shape))).encode(), checksum)
+        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, checksum)
     return f"{checksum:08x}"

@@ -78,7 +78,7 @@ class DiffusionMemory:
     real_memory_size: Annotated[int, Ge(1)] = 64
     gen_memory_size: Annotated[int, Ge(1)] = 64
     update: Update = "iteration"
-    max_timestep: Annotated[int, Ge(0)] = 0
+    max_timestep: Annotated[int, Ge(0), Lt(1000)] = 0
     tuned: Tuned = "bias"
     lora_rank: Annotated[int, Ge(1)] = 8
     learning_rate: Annotated[float, Gt(0)] = 1e-3
@@ -105,7 +105,7 @@ class DiffusionMemory:
         if images < self.batch_size:
             raise UserError(
                 f"batch_size = {self.batch_size}, but {task.data.name} has {images} training images: "
-                f"set batch_size of synthesizer 'diffusion-memory' to {images} or less"
+                f"set batch_size to {images} or less"
             )
 
     def identity(self) -> Mapping[str, object]:
@@ -122,7 +122,7 @@ class DiffusionMemory:
     def prepare(self, task: PrepareTask) -> Mapping[str, Tensor]:
         """Fine-tune the generator: min over theta of L_diff + lambda_real L_real + lambda_gen L_gen."""
         model = task.generator()
-        Sampling.of(self).require_channels(model)  # rather now than when the hours of tuning are over
+        Sampling.of(self).check(model)  # rather now than when the hours of tuning are over
         return tuning.tune(self, model, task)
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:

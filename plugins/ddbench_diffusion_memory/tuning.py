@@ -35,17 +35,18 @@ def tune(method: DiffusionMemory, model: Diffusion, task: PrepareTask) -> dict[s
 
     Raises:
         UserError: the generator has not what is to be tuned, or cannot recompute activations; or the GPU's memory is
-            too small. What was done until then is kept.
+            too small. What was done up to the last checkpoint is kept.
         FloatingPointError: the loss is no longer finite.
     """
-    tuning = Tuning(method, model, task)
     steps = method.iterations(len(task.train.labels))
     try:
+        tuning = Tuning(method, model, task)
         resumable.run(tuning.parts, steps, tuning.step, task.compute, task.workspace)
     except torch.cuda.OutOfMemoryError as error:
         remedy = "" if method.gradient_checkpointing else "gradient_checkpointing=true or "
         raise UserError(
-            f"the GPU's memory is too small for batch_size = {method.batch_size}: set {remedy}a smaller batch_size"
+            f"the GPU's memory is too small for batch_size = {method.batch_size}: set {remedy}a smaller batch_size "
+            "(what was done up to the last checkpoint is kept)"
         ) from error
     return {**tuning.state(), "iterations": torch.tensor([steps])}
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import copy
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 from torch import nn
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ class Halving(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = SimpleNamespace(scaling_factor=SCALE)
+        self.config = FrozenDict(scaling_factor=SCALE, norm_num_groups=2, _name_or_path="here")
         self.brightness = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.sizes: list[int] = []
 
@@ -77,9 +78,15 @@ def test_many_images_go_through_in_slices(codec: Autoencoder) -> None:
     torch.testing.assert_close(posterior[-1:], codec.encode(many[-1:]))
 
 
-def test_the_digest_tells_other_weights_and_scales(codec: Autoencoder) -> None:
-    brighter, wider = copy.deepcopy(codec), copy.deepcopy(codec)
+def configured(**changes: Any) -> Autoencoder:
+    network = Halving()
+    network.config = FrozenDict(network.config | changes)
+    return Autoencoder(network)
+
+
+def test_the_digest_tells_other_weights_and_settings(codec: Autoencoder) -> None:
+    brighter = copy.deepcopy(codec)
     brighter.network.brightness += 1
-    wider.network.config.scaling_factor = 1.0
-    assert codec.digest() == copy.deepcopy(codec).digest()
-    assert len({codec.digest(), brighter.digest(), wider.digest()}) == 3
+    others = (codec, brighter, configured(scaling_factor=1.0), configured(norm_num_groups=4))
+    assert len({other.digest() for other in others}) == 4
+    assert codec.digest() == configured(_name_or_path="elsewhere").digest()

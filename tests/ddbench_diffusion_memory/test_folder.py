@@ -215,6 +215,76 @@ def test_another_pipeline_or_codec_is_one_line(saved: Path) -> None:
     assert "is a StableDiffusionPipeline, not a DiTPipeline" in refused(saved)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        (INDEX, {"vae": ["x"]}, "its autoencoder is None, not AutoencoderKL"),
+        (INDEX, {"vae": ["x", ["y"]]}, "its autoencoder is ['y'], not AutoencoderKL"),
+        (INDEX, {"vae": {"a": 1}}, "model_index.json: 'vae' is dict, not list"),
+        (INDEX, {"id2label": []}, "model_index.json: 'id2label' is list, not dict"),
+        (CONFIG, {"in_channels": "x"}, "config.json: 'in_channels' is str, not int"),
+        (CONFIG, {"in_channels": True}, "config.json has no number 'in_channels'"),
+        (CONFIG, {"sample_size": 0}, "config.json has no number 'sample_size'"),
+    ],
+)
+def test_values_of_another_kind_are_one_line(name: str, changes: dict[str, Any], said: str, saved: Path) -> None:
+    edit(saved / name, **changes)
+    assert said in refused(saved)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"weight_map": ["a"]}, "'weight_map' is list, not dict"),
+        ({"weight_map": {"a": 1}}, "'weight_map' names no files"),
+        ({"weight_map": {}}, "'weight_map' names no files"),
+        ({}, "'weight_map' names no files"),
+    ],
+)
+def test_a_map_of_split_weights_that_is_none_is_one_line(content: Any, said: str, saved: Path) -> None:
+    (saved / f"{WEIGHTS}.index.json").write_text(json.dumps(content))
+    assert said in refused(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"beta_start": "x"},
+        {"num_train_timesteps": 10.5},
+        {"beta_schedule": "unheard of"},
+        {"trained_betas": ["x"]},
+        {"num_train_timesteps": 0},
+        {"num_train_timesteps": 1},
+        {"beta_end": 5.0},
+        {"beta_start": 0.0},
+        {"beta_end": float("nan")},
+        {"rescale_betas_zero_snr": True},
+        {"trained_betas": [0.1, 0.0, 0.2]},
+        {"trained_betas": [[0.1], [0.2]]},
+    ],
+)
+def test_a_noise_schedule_that_is_none_is_one_line(changes: dict[str, Any], saved: Path) -> None:
+    edit(saved / SCHEDULER, **changes)
+    assert refused(saved).startswith("scheduler/scheduler_config.json makes no noise schedule")
+
+
+def test_a_network_with_blocks_left_over_is_one_line(saved: Path) -> None:
+    edit(saved / CONFIG, num_layers=1)
+    with pytest.raises(
+        UserError, match=r"transformer has transformer_blocks\.1\..* and \d+ more that its config\.json"
+    ):
+        load(saved)
+
+
+def test_a_buffer_that_older_versions_saved_is_no_harm(whole: Path, saved: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(saved / WEIGHTS)
+    save_file(weights | {"pos_embed.former": torch.zeros(1)}, saved / WEIGHTS, {"format": "pt"})
+    ours, theirs = (load(folder).network.state_dict() for folder in (saved, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_weights_of_another_size_are_one_line(saved: Path) -> None:
     edit(saved / CONFIG, num_layers=3)
     with pytest.raises(UserError, match=r"transformer lacks transformer_blocks\.2\..* and \d+ more: give a folder"):

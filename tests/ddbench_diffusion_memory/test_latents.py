@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 from torch import nn
 
+from ddbench.errors import UserError
 from ddbench.kit import reading, rng
 from ddbench.testing.bench import Bench
 from ddbench.testing.toys import ToyDataset
@@ -29,7 +31,7 @@ class Counting(nn.Module):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.config = SimpleNamespace(scaling_factor=1.0)
+        self.config = FrozenDict(scaling_factor=1.0)
         self.weight = nn.Parameter(torch.tensor([weight]), requires_grad=False)
         self.encoded = 0
 
@@ -114,6 +116,16 @@ def test_a_damaged_file_is_computed_anew(tmp_path: Path) -> None:
     assert network.encoded == len(bench.train.labels)
     torch.testing.assert_close(anew.batch(CHOSEN, NONE, lot()), expected(bench, NONE))
     assert content != path.read_bytes()
+
+
+def test_too_little_memory_for_encoding_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(Counting, "encode", full)
+    with pytest.raises(UserError, match="too small to encode 8 images of 8 pixels at once") as error:
+        latents.of(Autoencoder(Counting()), Bench().pretrain_task(tmp_path), mirrored=False)
+    assert "\n" not in str(error.value)
 
 
 def test_encoding_tells_its_progress(tmp_path: Path) -> None:

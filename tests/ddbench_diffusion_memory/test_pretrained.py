@@ -177,4 +177,29 @@ def test_images_of_another_size_are_one_line(published: Path, cache: Path) -> No
 
 
 def test_a_name_that_is_no_repository_is_one_line(cache: Path, bench: Bench) -> None:
-    assert refused(Pretrained(repo="a/b/c"), bench).startswith("generator 'pretrained': Repo id must be in the form")
+    said = refused(Pretrained(repo="a/b/c"), bench)
+    assert said.startswith("generator 'pretrained': a/b/c is no folder and no repository (Repo id must be in the form")
+
+
+def test_a_folder_will_do_and_is_what_the_repository_is(published: Path, cache: Path, bench: Bench) -> None:
+    fetch(REPO, published, cache)
+    fetch(VAE, published / "vae", cache)
+    ours = Pretrained(repo=str(published), vae=str(published / "vae"))
+    assert ours.identity() == Pretrained(vae=VAE).identity()
+    check_generator(ours, bench)
+
+
+def test_a_plain_copy_with_weights_in_the_old_format_will_do(published: Path, tmp_path: Path, bench: Bench) -> None:
+    from safetensors.torch import load_file
+
+    folder = shutil.copytree(published, tmp_path / "copy")
+    for weights in folder.rglob("*.safetensors"):
+        torch.save(load_file(weights), weights.with_suffix(".bin"))
+        weights.unlink()
+    Pretrained(repo=str(folder)).check(CheckTask(bench.data, ipc=1))
+    assert load(Pretrained(repo=str(folder)), bench).latent_shape == (4, 8, 8)
+
+
+def test_a_folder_without_a_pipeline_is_one_line(tmp_path: Path, bench: Bench) -> None:
+    said = refused(Pretrained(repo=str(tmp_path)), bench)
+    assert said.startswith(f"{tmp_path}: {tmp_path.name}/model_index.json is missing: give a folder that holds a whole")

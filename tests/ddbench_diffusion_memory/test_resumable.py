@@ -105,6 +105,26 @@ def test_a_checkpoint_may_be_steps_old(tmp_path: Path, monkeypatch: pytest.Monke
     assert 0 < called[0] < 8
 
 
+def test_checkpoints_that_take_long_to_write_are_written_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, written = [0.0], list[float]()
+
+    def slow(*given: object) -> None:
+        written.append(now[0])
+        now[0] += 9
+
+    def step(i: int) -> Mapping[str, float]:
+        now[0] += 10
+        return {"loss": 0.0}
+
+    monkeypatch.setattr(resumable, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sealed, "write", slow)
+    compute = Compute(torch.device("cpu"), "float32", 0, silent)
+    resumable.run({}, 50, step, compute, tmp_path, 60)
+    assert written == [60, 60 + 9 + 180, 60 + 9 + 180 + 9 + 180]  # 9 s are a twentieth of 180 s
+
+
 def test_the_last_checkpoint_leaves_nothing_to_do(tmp_path: Path) -> None:
     whole = trained(tmp_path)
     called: list[int] = []

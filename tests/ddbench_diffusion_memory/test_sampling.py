@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from ddbench.errors import UserError
-from ddbench.kit import rng
+from ddbench.kit import device, rng
 from ddbench.kit.diffusion import Diffusion, linear_alphas
 from ddbench.testing.bench import Bench, joined
 from ddbench.testing.toy_diffusion import Identity
 from ddbench.testing.toys import ToyDataset
-from ddbench_diffusion_memory import sampling
+from ddbench_diffusion_memory import sampling, transformer
 from ddbench_diffusion_memory.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ class Constant(nn.Module):
 
 def model(network: nn.Module, classes: int = 3, channels: int = 1, size: int = 8) -> Diffusion:
     return Diffusion(network, Identity(), linear_alphas(), torch.arange(classes), classes, (channels, size, size))
+
+
+def transforming(classes: int = 3) -> Diffusion:
+    """Return a model that mixes what it sees of an image; its weights are random, its noise too little to clip."""
+    with rng.seeded(0, "weights"):
+        network = transformer.build(size=8, channels=1, width=16, heads=2, layers=2, patch_size=2)
+    return dataclasses.replace(model(device.freeze(network), classes), alphas_cumprod=linear_alphas(1000, 1e-4, 1e-3))
 
 
 def task(*indices: int, seed: int = 0, channels: int = 1, bench: Bench | None = None) -> SynthesisTask:
@@ -158,7 +165,41 @@ def test_ddpm_takes_dits_steps() -> None:
     assert steps[-2:] == [20, 0]
 
 
+@pytest.mark.parametrize("known", [8, 1000])
+@pytest.mark.parametrize(("scheduler", "fewer"), [("ddpm", 0), ("ddim", 0), ("dpm-solver", 1)])
+def test_no_step_is_taken_twice_and_more_than_there_are_is_refused(scheduler: str, fewer: int, known: int) -> None:
+    made = dataclasses.replace(model(Constant([[0.0]] * 4)), alphas_cumprod=linear_alphas(known))
+    most = settings(scheduler=scheduler, steps=known - fewer)
+    most.check(made)
+    assert len(set(sampling._scheduler(made.alphas_cumprod, most).timesteps.tolist())) == known - fewer
+    with pytest.raises(UserError, match=f"set steps={known - fewer} or less"):
+        dataclasses.replace(most, steps=most.steps + 1).check(made)
+
+
+def test_bfloat16_rounds_the_products_of_the_network_alone() -> None:
+    made, classes = transforming(), torch.arange(3)
+    lots = [rng.generator(0, label) for label in range(3)]
+    compute = dataclasses.replace(Bench().compute(0), precision="bfloat16")
+    given = settings(scheduler="ddim")
+    plain = latents(made, given, classes)
+    rounded = sampling.denoised(made, start(made, classes), classes, lots, given, compute)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, plain)
+    assert torch.allclose(rounded, plain, rtol=0.1, atol=0.1)
+
+
 # ------------------------------------------------------------------------------------------------- images
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_an_image_of_a_transformer_is_the_same_in_batches_of_1_and_16(scheduler: str) -> None:
+    bench, made = Bench(ToyDataset(classes=16)), transforming(16)
+    one, many = (
+        joined(sampling.draw(made, task(3, bench=bench), settings(scheduler=scheduler, images_at_once=at)))
+        for at in (1, 16)
+    )
+    assert ((one.images > 0) & (one.images < 255)).float().mean() > 0.25
+    assert int((one.images.int() - many.images.int()).abs().max()) <= 1
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from types import SimpleNamespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,8 +61,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 def test_killed_and_resumed_it_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SimpleNamespace(monotonic=itertools.count(0, 100).__next__)  # every step is worth a checkpoint
-    monkeypatch.setattr("ddbench_diffusion_memory.resumable.time", clock)
+    monkeypatch.setattr(resumable, "run", partial(resumable.run, seconds=0.0))
     bench, generator = Bench(), tiny()
     (tmp_path / "whole").mkdir()
     whole = generator.pretrain(bench.pretrain_task(tmp_path / "whole"))
@@ -86,6 +84,26 @@ def test_another_seed_trains_another_network(tmp_path: Path) -> None:
     bench = Bench()
     ours, theirs = (tiny().pretrain(bench.pretrain_task(tmp_path / str(seed), seed)) for seed in (0, 1))
     assert not any(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_bfloat16_rounds_the_products_and_keeps_weights_in_float32(tmp_path: Path) -> None:
+    task = Bench().pretrain_task(tmp_path)
+    plain = tiny().pretrain(task)
+    rounded = tiny().pretrain(
+        dataclasses.replace(task, compute=dataclasses.replace(task.compute, precision="bfloat16"))
+    )
+    assert {tensor.dtype for tensor in rounded.values()} == {torch.float32}
+    assert any(not torch.equal(rounded[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize("place", ["latents.of", "pretraining.Training.step"])
+def test_too_little_memory_is_told_with_its_remedy(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(f"ddbench_diffusion_memory.{place}", full)
+    with pytest.raises(UserError, match=r"batch_size = 8 of generator 'scratch': set a smaller .* last checkpoint"):
+        tiny().pretrain(Bench().pretrain_task(tmp_path))
 
 
 def test_no_block_drops_a_class_by_itself() -> None:

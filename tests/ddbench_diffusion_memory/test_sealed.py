@@ -43,13 +43,26 @@ def test_a_safetensors_file_of_someone_else_reads_as_none(tmp_path: Path) -> Non
     assert sealed.read(tmp_path / "file") is None
 
 
-def test_no_byte_can_change_unnoticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flip", [1, 14, 64])  # 14 makes a 9 of a 7
+def test_no_byte_can_change_unnoticed(flip: int, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    sealed.write(path, {"a": torch.arange(4.0)}, {})
+    sealed.write(path, {"a": torch.arange(4.0), "b": torch.zeros(0)}, {"iteration": "7"})
     whole = path.read_bytes()
-    for place in range(len(whole) - 16, len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
-        assert sealed.read(path) is None
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+        assert sealed.read(path) is None, whole[:place]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"F32"', b'"I32"'), (b"[2,3]", b"[3,2]"), (b'"7"', b'"9"'), (b'"a":', b'"z":')]
+)
+def test_no_word_about_the_content_can_change_unnoticed(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    sealed.write(path, {"a": torch.ones(2, 3)}, {"iteration": "7"})
+    whole = path.read_bytes()
+    assert whole.count(old) == 1
+    path.write_bytes(whole.replace(old, new))
+    assert sealed.read(path) is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

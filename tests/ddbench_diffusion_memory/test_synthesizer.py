@@ -130,14 +130,22 @@ def test_without_peft_lora_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     DiffusionMemory(batch_size=60).check(Bench().check_task())
-    with pytest.raises(UserError, match="batch_size = 61, but toy has 60 training images"):
-        DiffusionMemory(batch_size=61).check(Bench().check_task())
+    for wrong in (DiffusionMemory(batch_size=61), Minimax(batch_size=61)):
+        with pytest.raises(UserError) as error:
+            wrong.check(Bench().check_task())
+        assert str(error.value) == "batch_size = 61, but toy has 60 training images: set batch_size to 60 or less"
 
 
-def test_channels_that_cannot_be_guided_are_refused_before_tuning(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"guided_channels": 3}, "guided_channels = 3"), ({"scheduler": "dpm-solver", "steps": 1000}, "steps = 1000")],
+)
+def test_what_the_generator_cannot_sample_is_refused_before_tuning(
+    given: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     bench = Bench()
-    with pytest.raises(UserError, match="guided_channels = 3"):
-        dataclasses.replace(QUICK, guided_channels=3).prepare(bench.prepare_task(tmp_path))
+    with pytest.raises(UserError, match=said):
+        dataclasses.replace(QUICK, **given).prepare(bench.prepare_task(tmp_path))
     assert not bench.heard
 
 
@@ -146,7 +154,7 @@ def test_channels_that_cannot_be_guided_are_refused_before_tuning(tmp_path: Path
     [
         "memory=lifo", "real_memory_size=0", "gen_memory_size=0", "lambda_real=-1", "update=never", "tuned=norm",
         "guidance=0.5", "guided_channels=-1", "steps=1", "scheduler=pndm", "label_dropout=1", "ema_decay=1",
-        "epochs=0", "max_iterations=0", "lora_rank=0",
+        "epochs=0", "max_iterations=0", "lora_rank=0", "max_timestep=1000",
     ],
 )  # fmt: skip
 def test_values_without_meaning_are_refused(wrong: str) -> None:

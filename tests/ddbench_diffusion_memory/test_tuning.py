@@ -262,9 +262,22 @@ def test_too_little_memory_is_told_with_its_remedy_and_loses_nothing(
 
     monkeypatch.setattr(Tuning, "step", full)
     monkeypatch.setattr(resumable, "run", partial(resumable.run, seconds=0.0))
-    with pytest.raises(UserError, match="batch_size = 8: set gradient_checkpointing=true or a smaller batch_size"):
+    with pytest.raises(
+        UserError, match=r"batch_size = 8: set gradient_checkpointing=true or a smaller batch_size .*last checkpoint"
+    ):
         tuned_state(tmp_path)
     assert (tmp_path / resumable.CHECKPOINT).exists()
+
+
+def test_too_little_memory_before_the_first_step_is_told_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr("ddbench_diffusion_memory.latents.of", full)
+    with pytest.raises(UserError, match="batch_size = 8: set gradient_checkpointing=true or a smaller batch_size"):
+        tuned_state(tmp_path)
 
 
 # --------------------------------------------------------------------------------------------- transformers
@@ -318,6 +331,19 @@ def test_gradient_checkpointing_changes_no_weight(network: nn.Module, tmp_path: 
     assert all(torch.allclose(found[name], expected[name], atol=1e-6) for name in expected)
 
 
+def test_gradient_checkpointing_computes_each_block_twice(network: nn.Module, tmp_path: Path) -> None:
+    for frugal, calls in ((False, 1), (True, 2)):
+        watching, called = copy.deepcopy(network), list[nn.Module]()
+        block = watching.get_submodule("transformer_blocks.0")
+        block.register_forward_pre_hook(lambda module, given, called=called: called.append(module))
+        folder = tmp_path / str(frugal)
+        folder.mkdir()
+        bench = Bench()
+        task = bench.prepare_task(folder)
+        Tuning(method(gradient_checkpointing=frugal), of(watching, bench), task).step(0)
+        assert called == [block] * calls
+
+
 def test_gradient_checkpointing_of_a_network_that_has_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="set gradient_checkpointing=false"):
         tuning(tmp_path, gradient_checkpointing=True)
@@ -328,10 +354,15 @@ def test_a_learned_variance_is_tuned_too(network: nn.Module, tmp_path: Path) -> 
     assert float(state["weights/log"]) != 0
 
 
-def test_bfloat16_keeps_weights_memories_and_losses_in_float32(network: nn.Module, tmp_path: Path) -> None:
+def test_bfloat16_rounds_the_products_and_keeps_weights_and_memories_in_float32(
+    network: nn.Module, tmp_path: Path
+) -> None:
     bench = Bench()
     task = bench.prepare_task(tmp_path)
     task = dataclasses.replace(task, compute=dataclasses.replace(task.compute, precision="bfloat16"))
     state = tune(method(max_iterations=3), of(copy.deepcopy(network), bench), task)
     floats = {value.dtype for value in state.values() if value.is_floating_point()}
     assert floats == {torch.float32}
+    plain = course(network, tmp_path)
+    assert plain.keys() == state.keys()
+    assert any(not torch.equal(state[name], plain[name]) for name in plain if name.startswith("weights/"))
