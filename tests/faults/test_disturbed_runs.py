@@ -20,6 +20,12 @@ import ddbench
 from ddbench.store import Store
 
 PATIENCE = 5  # a loaded machine is slower than an idle one, where 3 seconds are plenty
+MAIN = """
+import signal
+from ddbench.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as from a terminal, though the tests run in the background
+main()
+"""
 GRID: dict[str, Any] = {
     "eval": "toy-net",
     "dataset": "toy",
@@ -69,7 +75,7 @@ def start(grid: dict[str, Any]) -> Iterator[Start]:
 
     def start(**options: Any) -> Runner:
         written = [part for name, value in {**grid, **options}.items() for part in (f"--{name}", str(value))]
-        command = [sys.executable, "-c", "from ddbench.cli import main; main()", "run", "--json", *written]
+        command = [sys.executable, "-c", MAIN, "run", "--json", *written]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
