@@ -18,12 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.measure import alternate, no_progress
 from ddbench.kit import device, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing import toys
 from ddbench.types import Compute, Place, Precision, PrepareTask
 from ddbench_diffusion_memory import sampling, transformer
 from ddbench_diffusion_memory.autoencoder import Autoencoder
-from ddbench_diffusion_memory.pixels import Pixels
 from ddbench_diffusion_memory.sampling import Sampling
 from ddbench_diffusion_memory.synthesizer import DiffusionMemory
 from ddbench_diffusion_memory.tuning import Tuning

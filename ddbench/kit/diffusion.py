@@ -38,6 +38,23 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """The codec of a model that diffuses the pixels themselves: latents are images."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the images."""
+        return images
+
+    def draw(self, posterior: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - there is no lot to draw
+        """Return the images."""
+        return posterior
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the latents."""
+        return latents
+
+
+@dataclass(frozen=True)
 class Diffusion:
     """A diffusion model, ready to be sampled or tuned.
 

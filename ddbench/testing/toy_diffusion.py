@@ -1,4 +1,4 @@
-"""The parts of the toy generator: a network that knows the mean of each class, and a codec that changes nothing."""
+"""The network of the toy generator: it knows the mean of each class."""
 
 from __future__ import annotations
 
@@ -41,19 +41,3 @@ class MeanOfClass(nn.Module):
         variance = abar * self.deviation**2 + 1 - abar  # of what is noised
         noise: Tensor = (self.mix(noised) - abar.sqrt() * mean) * (1 - abar).sqrt() / variance
         return (noise,)
-
-
-class Identity:
-    """A codec of pixels: the latents of an image are the image."""
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the images."""
-        return images
-
-    def draw(self, posterior: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - there is no lot to draw
-        """Return the images."""
-        return posterior
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the latents."""
-        return latents

@@ -247,14 +247,14 @@ class ToyGenerator:
         """Return a network that takes for noise whatever differs from the mean of the class."""
         import torch
 
-        from ddbench.kit.diffusion import Diffusion, linear_alphas
-        from ddbench.testing.toy_diffusion import Identity, MeanOfClass
+        from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
+        from ddbench.testing.toy_diffusion import MeanOfClass
 
         data, alphas = task.data, linear_alphas()
         network = MeanOfClass(task.weights["means"], alphas).to(task.device).eval().requires_grad_(requires_grad=False)
         shape = (data.channels, data.image_size, data.image_size)
         conditions = torch.arange(data.num_classes)
-        return Diffusion(network, Identity(), alphas, conditions, data.num_classes, shape)
+        return Diffusion(network, Pixels(), alphas, conditions, data.num_classes, shape)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""Models that diffuse the pixels themselves: the codec that changes nothing."""
+"""What stands for the autoencoder of a model of pixels where diffusers asks for one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STAND_IN = "PixelAutoencoder"
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """Latents are images (:class:`ddbench.kit.diffusion.Codec`)."""
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the images."""
-        return images
-
-    def draw(self, posterior: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - there is no lot to draw
-        """Return the images."""
-        return posterior
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the latents."""
-        return latents
 
 
 @cache

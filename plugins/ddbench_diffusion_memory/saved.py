@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
 from ddbench.kit import device, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench_diffusion_memory import conditions, transformer
 from ddbench_diffusion_memory.autoencoder import Autoencoder
 from ddbench_diffusion_memory.part import CONFIG, Part
-from ddbench_diffusion_memory.pixels import STAND_IN, Pixels
+from ddbench_diffusion_memory.pixels import STAND_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

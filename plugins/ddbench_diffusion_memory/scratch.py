@@ -10,9 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 
 from ddbench.errors import UserError
 from ddbench.kit import device, optim, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench_diffusion_memory import conditions, extras, latents, pipeline, resumable, transformer
-from ddbench_diffusion_memory.pixels import Pixels
 from ddbench_diffusion_memory.pretraining import Training
 
 if TYPE_CHECKING:

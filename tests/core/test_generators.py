@@ -35,6 +35,20 @@ def generator(toys: list[str]) -> Any:
     return registry().entry("generator", "toy-generator").load()
 
 
+@pytest.fixture
+def loads(generator: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Tasks with which the generator was loaded, in a process that has loaded none before."""
+    loads, load = [], generator.load
+
+    def counted(self: Any, task: Any) -> Any:
+        loads.append(task)
+        return load(self, task)
+
+    monkeypatch.setattr(generator, "load", counted)
+    monkeypatch.setattr(bench, "_generators", {})
+    return loads
+
+
 def of(plan: Plan, kind: str) -> set[str]:
     return {key for key, stage in plan.stages.items() if stage.kind == kind}
 
@@ -118,14 +132,8 @@ def test_a_workspace_outlives_a_failure_and_goes_with_success(
 
 
 def test_every_stage_gets_a_copy_of_the_generator_of_its_own(
-    planned: Planned, carry_out: CarryOut, generator: Any, monkeypatch: pytest.MonkeyPatch
+    planned: Planned, carry_out: CarryOut, loads: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loads, load = [], generator.load
-
-    def counted(self: Any, task: Any) -> Any:
-        loads.append(task)
-        return load(self, task)
-
     seen: list[float] = []
 
     def spoilt(self: Any, task: Any) -> Mapping[str, Any]:
@@ -134,8 +142,6 @@ def test_every_stage_gets_a_copy_of_the_generator_of_its_own(
         weights.zero_()
         return {"contrast": weights.new_ones(1)}
 
-    monkeypatch.setattr(generator, "load", counted)
-    monkeypatch.setattr(bench, "_generators", {})
     monkeypatch.setattr(registry().entry("synthesizer", "toy-drawn").load(), "prepare", spoilt)
     plan = planned(synth="toy-drawn,toy-drawn[gain=2.0]")
     outcomes = carry_out(list(plan.stages.values()))
@@ -156,16 +162,8 @@ def test_a_generator_whose_files_have_changed_fails_the_stage(
 
 
 def test_a_generator_from_files_that_changed_between_two_runs_is_read_again(
-    planned: Planned, carry_out: CarryOut, generator: Any, monkeypatch: pytest.MonkeyPatch
+    planned: Planned, carry_out: CarryOut, generator: Any, loads: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loads, load = [], generator.load
-
-    def counted(self: Any, task: Any) -> Any:
-        loads.append(task)
-        return load(self, task)
-
-    monkeypatch.setattr(bench, "_generators", {})
-    monkeypatch.setattr(generator, "load", counted)
     for content in ("before", "after"):
         monkeypatch.setattr(generator, "identity", lambda self, content=content: {"content": content}, raising=False)
         plan = planned(synth="toy-drawn", ipc=1)

@@ -10,14 +10,13 @@ import torch
 
 from ddbench.errors import UserError
 from ddbench.kit import device, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing.bench import Bench
 from ddbench.testing.conformance import check_generator
 from ddbench.testing.toys import ToyDataset
 from ddbench.types import CheckTask, LoadTask
 from ddbench_diffusion_memory import extras, part, pipeline, transformer
 from ddbench_diffusion_memory.folder import Folder
-from ddbench_diffusion_memory.pixels import Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,11 @@ from torch import nn
 
 from ddbench.errors import UserError
 from ddbench.kit import reading, rng
+from ddbench.kit.diffusion import Pixels
 from ddbench.testing.bench import Bench
 from ddbench.testing.toys import ToyDataset
 from ddbench_diffusion_memory import latents
 from ddbench_diffusion_memory.autoencoder import Autoencoder
-from ddbench_diffusion_memory.pixels import Pixels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from ddbench.kit import device, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing.bench import Bench
 from ddbench.types import LoadTask
 from ddbench_diffusion_memory import pipeline, sampling, transformer
 from ddbench_diffusion_memory.autoencoder import Autoencoder
 from ddbench_diffusion_memory.folder import Folder
-from ddbench_diffusion_memory.pixels import Pixels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from ddbench.kit import rng
+from ddbench.kit.diffusion import Pixels
 from ddbench_diffusion_memory import pixels
 
 
 def test_nothing_changes() -> None:
-    images, codec = torch.randn(2, 3, 4, 4, generator=rng.generator(0)), pixels.Pixels()
+    images, codec = torch.randn(2, 3, 4, 4, generator=rng.generator(0)), Pixels()
     assert torch.equal(codec.decode(codec.draw(codec.encode(images), rng.generator(1))), images)
 
 

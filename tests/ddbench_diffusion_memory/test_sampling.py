@@ -9,9 +9,8 @@ from torch import nn
 
 from ddbench.errors import UserError
 from ddbench.kit import device, rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing.bench import Bench, joined
-from ddbench.testing.toy_diffusion import Identity
 from ddbench.testing.toys import ToyDataset
 from ddbench_diffusion_memory import sampling, transformer
 from ddbench_diffusion_memory.sampling import Sampling
@@ -48,7 +47,7 @@ class Constant(nn.Module):
 
 
 def model(network: nn.Module, classes: int = 3, channels: int = 1, size: int = 8) -> Diffusion:
-    return Diffusion(network, Identity(), linear_alphas(), torch.arange(classes), classes, (channels, size, size))
+    return Diffusion(network, Pixels(), linear_alphas(), torch.arange(classes), classes, (channels, size, size))
 
 
 def transforming(classes: int = 3) -> Diffusion:

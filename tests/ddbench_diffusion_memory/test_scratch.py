@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 
 from ddbench.errors import UserError
 from ddbench.kit import rng
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing.bench import Bench
 from ddbench.testing.conformance import check_generator
 from ddbench.testing.toy_diffusion import MeanOfClass
@@ -19,7 +19,6 @@ from ddbench.types import CheckTask, Compute, LoadTask, Place, PretrainTask, Syn
 from ddbench_datasets.digits import Digits
 from ddbench_diffusion_memory import extras, resumable, sampling, transformer
 from ddbench_diffusion_memory.latents import of as latents_of
-from ddbench_diffusion_memory.pixels import Pixels
 from ddbench_diffusion_memory.pretraining import Training
 from ddbench_diffusion_memory.scratch import Scratch
 

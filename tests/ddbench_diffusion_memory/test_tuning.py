@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from ddbench.errors import UserError
-from ddbench.kit.diffusion import Diffusion, linear_alphas
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 from ddbench.testing.bench import Bench
-from ddbench.testing.toy_diffusion import Identity
 from ddbench_diffusion_memory import resumable, transformer
 from ddbench_diffusion_memory.memory import directions
 from ddbench_diffusion_memory.synthesizer import DiffusionMemory
@@ -304,7 +303,7 @@ class WithVariance(nn.Module):
 
 
 def of(network: nn.Module, bench: Bench) -> Diffusion:
-    return Diffusion(network, Identity(), linear_alphas(), torch.arange(3), 1000, (1, 8, 8))
+    return Diffusion(network, Pixels(), linear_alphas(), torch.arange(3), 1000, (1, 8, 8))
 
 
 def course(network: nn.Module, workspace: Path, **given: Any) -> Mapping[str, Tensor]:
