@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ddbench.kit.diffusion import Diffusion, linear_alphas
-from ddbench.testing.toy_diffusion import Identity
+from ddbench.kit.diffusion import Diffusion, Pixels, linear_alphas
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +25,7 @@ class Spy(nn.Module):
 
 
 def model(network: nn.Module | None = None) -> Diffusion:
-    return Diffusion(network or nn.Identity(), Identity(), linear_alphas(), torch.arange(3), 3, (2, 4, 4))
+    return Diffusion(network or nn.Identity(), Pixels(), linear_alphas(), torch.arange(3), 3, (2, 4, 4))
 
 
 def abar(t: int) -> float:
