@@ -14,7 +14,7 @@ from ddbench.spec import Spec
 from ddbench.types import Cell, Result, Trial
 
 if TYPE_CHECKING:
-    from ddbench.results import load
+    from ddbench.frames import load
     from ddbench.runner import run
 
 __version__ = "0.1.0"
@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker("ddbench")
 def __getattr__(name: str) -> object:
     """Import what needs pandas or a plugin manager when it is first asked for."""
     if name == "load":
-        from ddbench.results import load
+        from ddbench.frames import load
 
         return load
     if name == "run":

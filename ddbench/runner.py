@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench import benchmark as grids
-from ddbench import results
+from ddbench import frames, results
 from ddbench.bench import Context, require_device
 from ddbench.frontier import StageFrontier
 from ddbench.plan import Plan
@@ -66,7 +66,7 @@ def run(**options: Any) -> pd.DataFrame:
     layers = [grids.load(Path(file))] if file else []
     chosen = grids.build(*layers, grids.settings(options, "run({}=...)"))
     settings = Settings(**where)
-    return results.frame(execute(prepare(chosen, settings), settings))
+    return frames.frame(execute(prepare(chosen, settings), settings))
 
 
 def prepare(benchmark: grids.Benchmark, settings: Settings) -> Plan:

@@ -481,13 +481,25 @@ class EvaluationTask:
     compute: Compute
 
 
+def _no_images(document: Mapping[str, Any]) -> Batch | None:  # noqa: ARG001 - none are at hand
+    return None
+
+
 @dataclass(frozen=True)
 class RenderTask:
-    """Show a frame. ``width`` and ``color`` describe the terminal; a file format may ignore them."""
+    """Show a frame. ``width`` and ``color`` describe the terminal; a file format may ignore them.
+
+    Attributes:
+        frame: a row a trial, as ``ddbench.load`` gives it.
+        documents: the result files behind the rows, in any order; a row of an export has none.
+        images: gives the distilled images of a document, as far as this machine still has them.
+    """
 
     frame: Any
     width: int = 100
     color: bool = False
+    documents: tuple[Mapping[str, Any], ...] = ()
+    images: Callable[[Mapping[str, Any]], Batch | None] = _no_images
 
 
 class Once(Protocol):

@@ -27,8 +27,8 @@ NOTHING = 4
 def report(folder: Path, form: str, benchmark: Path | None, output: Path | None) -> int:
     """Show the results under FOLDER as tables, from result files alone."""
     from ddbench import benchmark as grids
+    from ddbench.frames import beside, load
     from ddbench.registry import registry
-    from ddbench.results import beside, load
     from ddbench.spec import Spec
     from ddbench.types import RenderTask
 

@@ -74,19 +74,19 @@ def _execute(chosen: Benchmark, settings: Settings, *, quiet: bool) -> list[dict
 
 
 def _show(documents: list[dict[str, Any]], settings: Settings, *, as_json: bool) -> None:
-    from ddbench import results
+    from ddbench import frames
     from ddbench.registry import registry
     from ddbench.spec import Spec
     from ddbench.types import RenderTask
 
     if as_json:
         click.echo(
-            json.dumps({"out": str(settings.out), "trials": [results.row(found) for found in documents]}, indent=1)
+            json.dumps({"out": str(settings.out), "trials": [frames.row(found) for found in documents]}, indent=1)
         )
         return
     reporter = registry().resolve("reporter", Spec("rich")).component
     width = shutil.get_terminal_size((100, 24)).columns
-    click.echo(reporter.render(RenderTask(results.frame(documents), width, sys.stdout.isatty())), nl=False)
+    click.echo(reporter.render(RenderTask(frames.frame(documents), width, sys.stdout.isatty())), nl=False)
     click.echo(f"{len(documents)} result files in {settings.out}{'' if str(settings.out).endswith('/') else '/'}")
 
 

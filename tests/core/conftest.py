@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ddbench import results
 from ddbench.benchmark import build, settings
 from ddbench.plan import plan
 from ddbench.registry import registry
@@ -59,3 +61,33 @@ def carry_out(tmp_path: Path) -> Iterator[Callable[..., list[Outcome]]]:
     random.setstate(before[0])
     np.random.set_state(before[1])
     torch.set_rng_state(before[2])
+
+
+@pytest.fixture
+def documents(planned: Callable[..., Plan], carry_out: Callable[..., Any]) -> Callable[..., list[dict[str, Any]]]:
+    """Return a function that computes a small benchmark and writes its trials down."""
+
+    def make(**lists: Any) -> list[dict[str, Any]]:
+        plan = planned(**lists)
+        metas = {outcome.stage.key: outcome.meta for outcome in carry_out(plan.stages.values())}
+        return [results.document(plan, trial, metas, {"status": "done", "error": ""}) for trial in plan.trials]
+
+    return make
+
+
+@pytest.fixture
+def found(documents: Callable[..., list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return one trial's document as it is read from a file."""
+    return dict(json.loads(json.dumps(documents()[0])))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes documents under a folder, which it returns."""
+
+    def save(*found: dict[str, Any]) -> Path:
+        for number, document in enumerate(found):
+            results.write(tmp_path / "out" / "deep" / f"{number}.json", document)
+        return tmp_path / "out"
+
+    return save

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ddbench.results import COLUMNS
+from ddbench.frames import COLUMNS
 
 NUMBERS = ("top1", "top5", "top1_best", "loss", "teacher_top1", "reported", "reported_std")
 DEFAULTS: dict[str, Any] = {

@@ -14,7 +14,7 @@ FLOORS = {
     **dict.fromkeys(("types", "errors", "spec"), 0),
     **dict.fromkeys(("hookspecs", "protocols"), 1),
     **dict.fromkeys(("keys", "plugins", "registry"), 2),
-    **dict.fromkeys(("plan", "planner", "store", "results", "benchmark", "environment"), 3),
+    **dict.fromkeys(("plan", "planner", "store", "results", "frames", "exports", "benchmark", "environment"), 3),
     **dict.fromkeys(("frontier", "headline", "ledger", "meter", "passes", "reported"), 3),
     **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis"), 4),
     "cli": 5,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ddbench
-from ddbench import results
+from ddbench import frames, results
 
 ROOT = Path(__file__).parents[2] / "results"
 FILES = results.files(ROOT) if ROOT.is_dir() else []
@@ -18,7 +18,7 @@ FILES = results.files(ROOT) if ROOT.is_dir() else []
 def test_a_committed_result_recomputes_its_key(file: Path) -> None:
     found = results.read(file)
     assert results.flag(found) == ""
-    row = results.row(found)
+    row = frames.row(found)
     assert row["status"] == "done", "a failed trial is no result to commit"
     assert all(0 <= row[name] <= 100 for name in ("top1", "top5", "top1_best"))
 
@@ -31,4 +31,4 @@ def test_a_result_whose_settings_were_edited_is_flagged(toys: list[str]) -> None
     edited = results.read(file)
     edited["stages"]["synthesize"]["facts"]["synthesizer"]["noise"] = 0.0
     file.write_text(json.dumps(edited))
-    assert sorted(results.load("results")["flag"]) == ["", "key differs"]
+    assert sorted(frames.load("results")["flag"]) == ["", "key differs"]

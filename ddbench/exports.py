@@ -1,0 +1,111 @@
+"""All trials in one file: parquet, csv or json, written from the frame and read back into it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ddbench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
+
+SUFFIXES = (".parquet", ".csv", ".json")
+_NEEDED = ("dataset", "synthesizer", "ipc", "evaluator", "architecture", "status", "top1", "key")
+_LARGEST = 2**30  # bytes; a million trials are a tenth of it
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a frame aside, then move it into place; the form is the suffix's: .parquet, .csv or .json.
+
+    Raises:
+        UserError: another suffix, or the file cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path} has no known suffix: name it {', '.join(SUFFIXES)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_aside(table, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}; mend that and run again") from None
+
+
+def _write_aside(table: pd.DataFrame, path: Path) -> None:
+    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        _WRITERS[path.suffix](table, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_json(table: pd.DataFrame, path: Path) -> None:
+    table.to_json(path, orient="records", indent=1, double_precision=15)
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".json": _write_json,
+}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of an export, or of what ``ddbench run --json`` printed; missing values are None.
+
+    Raises:
+        UserError: it cannot be read, or does not hold trials.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path} is neither a folder of results nor {', '.join(SUFFIXES)}")
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"{path} is larger than 1 GiB: no export of ddbench is")
+        table = _READERS[path.suffix](path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, KeyError) as error:  # what pandas, pyarrow and json raise for broken content
+        raise UserError(f"{path} is not a whole {path.suffix[1:]} file of trials: {error}") from None
+    missing = [name for name in _NEEDED if name not in table.columns]
+    if missing:
+        raise UserError(f"{path} holds no trials: column '{missing[0]}' is missing; 'ddbench export' writes such files")
+    return _rows(table)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read every value as text, for a key may look like a number; the frame knows which columns hold numbers."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype="object", keep_default_na=False, na_values=[""])
+
+
+def _read_json(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = found.get("trials") if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("expected a list of trials")
+    return pd.DataFrame(rows)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".json": _read_json,
+}
