@@ -9,7 +9,9 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ddbench.environment import source_digest
+from ddbench import holdout, shards
+from ddbench.commandline import harmless
+from ddbench.environment import distribution_commit, source_digest
 from ddbench.errors import UserError
 from ddbench.keys import digest
 from ddbench.passes import PassCounter
@@ -60,11 +62,22 @@ class Bench:
         Raises:
             UserError: the data set has changed since the run was planned.
         """
-        return _describe(self.stage.specs["dataset"], self.context.place, self.stage.facts["data"]["fingerprint"])
+        facts = self.stage.facts["data"]
+        every = facts.get("holdout", 0)
+        return _describe(self.stage.specs["dataset"], self.context.place, facts["fingerprint"], every)
 
     def examples(self, split: Split) -> Examples:
-        """Return a split of the data set, opened once in this process."""
-        return _open(self.stage.specs["dataset"], split, self.context.place, self.data.fingerprint)
+        """Return a split of the data set, opened once in this process, without images that are held out."""
+        every = self.data.holdout if split == "train" else 0
+        return _open(self.stage.specs["dataset"], split, self.context.place, self.data.fingerprint, every)[0]
+
+    @property
+    def validation(self) -> Examples | None:
+        """Return the training images that are held out, None where none are."""
+        every = self.data.holdout
+        if not every:
+            return None
+        return _open(self.stage.specs["dataset"], "train", self.context.place, self.data.fingerprint, every)[1]
 
     def build(self, role: str) -> Callable[[], nn.Module]:
         """Return a function that builds the network of a role with fresh weights, drawn from the stage's seed."""
@@ -111,14 +124,11 @@ class Bench:
     @functools.cached_property
     def distilled(self) -> Distilled:
         """Return the distilled set whose shards the stage reads."""
-        import torch
-
         roles = sorted(
             (role for role in self.stage.inputs if role.startswith("shard.")), key=lambda role: int(role[6:])
         )
-        shards = [_shard(self.store, self.stage.inputs[role]) for role in roles]
-        images, labels = (torch.cat([shard[name] for shard in shards]) for name in ("images", "labels"))
-        return Distilled(images, labels, self.data, len(labels) // self.data.num_classes)
+        made = shards.read(self.store, [self.stage.inputs[role] for role in roles])
+        return Distilled(made.images, made.labels, self.data, len(made.labels) // self.data.num_classes)
 
     @property
     def sources(self) -> dict[str, str]:
@@ -128,6 +138,23 @@ class Bench:
         packages = sorted({module.partition(".")[0] for module in modules} | {"ddbench"})
         return {package: source_digest(package) for package in packages}
 
+    @property
+    def components(self) -> dict[str, dict[str, Any]]:
+        """What plays each role in the stage, and who ships it."""
+        return {role: _described(_kind(role), spec) for role, spec in self.stage.specs.items()}
+
+
+def _described(kind: Kind, spec: Spec) -> dict[str, Any]:
+    entry = registry().entry(kind, spec.name)
+    shipped = entry.plugin.distribution
+    commit = None if shipped == "ddbench" else distribution_commit(shipped)  # ddbench's own is the environment's
+    return {
+        "spec": harmless(str(spec)),
+        "version": entry.load().version,  # type: ignore[attr-defined]  # load() has seen to it
+        "distribution": f"{shipped} {entry.plugin.version}",
+        **({"commit": commit} if commit else {}),
+    }
+
 
 def _kind(role: str) -> Kind:
     """Return the kind of the component that plays a role in a stage."""
@@ -135,17 +162,30 @@ def _kind(role: str) -> Kind:
 
 
 @functools.lru_cache(maxsize=4)
-def _describe(spec: Spec, place: Place, fingerprint: str) -> DatasetSpec:
+def _describe(spec: Spec, place: Place, fingerprint: str, every: int) -> DatasetSpec:
     """Describe the data again; what was planned must still be there."""
-    data: DatasetSpec = registry().create("dataset", spec).spec(place)
+    data = holdout.held_out(registry().create("dataset", spec).spec(place), every)
     if data.fingerprint != fingerprint:
         raise UserError(f"dataset '{data.name}' has changed since the run was planned; give the command again")
     return data
 
 
 @functools.lru_cache(maxsize=4)
-def _open(spec: Spec, split: Split, place: Place, fingerprint: str) -> Examples:  # noqa: ARG001 - names the content
-    return registry().create("dataset", spec).open(split, place)  # type: ignore[no-any-return]
+def _open(
+    spec: Spec,
+    split: Split,
+    place: Place,
+    fingerprint: str,  # noqa: ARG001 - names the content
+    every: int,
+) -> tuple[Examples, Examples | None]:
+    """Open a split; returns what methods see of it, and what is held out."""
+    from ddbench.kit.reading import Part
+
+    whole: Examples = registry().create("dataset", spec).open(split, place)
+    if not every:
+        return whole, None
+    left, held = holdout.parts(whole.labels, every)
+    return Part.of(whole, left), Part.of(whole, held)
 
 
 _teachers: dict[tuple[Any, ...], nn.Module] = {}
@@ -166,10 +206,13 @@ def _teacher(root: Path, key: str, architecture: Spec, data: DatasetSpec, device
     return _teachers[name]
 
 
+_BUILT_ON = ("architecture", "generator")  # specs of other components, in whose place keys hold what these are
+
+
 def require_unchanged(component: Any, planned: Mapping[str, Any], kind: Kind) -> None:
     """Raise a UserError if what a component is made from (a file's content) is no longer what was planned."""
     now = component.identity() if hasattr(component, "identity") else {}
-    if any(planned[name] != value for name, value in now.items() if name != "architecture"):
+    if any(planned[name] != value for name, value in now.items() if name not in _BUILT_ON):
         raise UserError(f"the {kind}'s file has changed since the run was planned; give the command again")
 
 
@@ -182,15 +225,6 @@ def _loaded(spec: Spec, task: LoadTask) -> Diffusion:
     model: Diffusion = registry().create("generator", spec).load(task)
     freeze(model.network)
     return model
-
-
-def _shard(store: Store, key: str) -> dict[str, Tensor]:
-    import torch
-
-    artifact = store.artifact("synthesize", key)
-    names = sorted(name.removesuffix(".safetensors") for name in artifact.meta()["files"])
-    batches = [artifact.tensors(name) for name in names]
-    return {name: torch.cat([batch[name] for batch in batches]) for name in ("images", "labels")}
 
 
 def resolve_device(name: str) -> torch.device:

@@ -12,7 +12,7 @@ from ddbench import reported
 from ddbench.errors import UserError, suggestion
 from ddbench.reported import Reported
 from ddbench.spec import Spec
-from ddbench.types import Cell, Precision, Trial
+from ddbench.types import NUMBERS, Cell, Precision, Select, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,7 +55,9 @@ class Benchmark:
     """What is compared with what: every combination of the lists is a cell, every pair of seeds a trial of it.
 
     With grids, the lists are combined anew for each of them, and a trial that several make is one trial. The defaults
-    are the default benchmark: no download, minutes on a laptop.
+    are the default benchmark: no download, minutes on a laptop. ``metrics`` are computed from the results, and add the
+    cells that they compare with; ``select`` says which epoch of a student is its number: the ``last``, the ``best`` on
+    the test split, or ``val``, the best on training images held out from everyone.
     """
 
     synth: tuple[Spec, ...] = (Spec("dwa"),)
@@ -69,6 +71,8 @@ class Benchmark:
     synth_seeds: tuple[int, ...] = (0,)
     teacher_floor: float | None = None
     precision: Precision = "float32"
+    metrics: tuple[Spec, ...] = ()
+    select: Select = "last"
     name: str = "default"
     grid: tuple[Grid, ...] = ()
     reported: tuple[Reported, ...] = ()
@@ -201,6 +205,12 @@ def _precision(value: Any) -> str:
     return str(value)
 
 
+def _select(value: Any) -> str:
+    if value not in NUMBERS:
+        raise UserError(f"expected {', '.join(NUMBERS)}, got {value!r}")
+    return str(value)
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise UserError(f"expected text, got {value!r}")
@@ -232,11 +242,12 @@ def _plain(value: Any) -> Any:
 
 
 _READERS: dict[str, Any] = {
-    **dict.fromkeys(("synth", "eval", "dataset", "teacher", "labels", "evaluator"), _specs),
+    **dict.fromkeys(("synth", "eval", "dataset", "teacher", "labels", "evaluator", "metrics"), _specs),
     **dict.fromkeys(("seeds", "synth-seeds"), _numbers),
     "ipc": _counts,
     "teacher-floor": _floor,
     "precision": _precision,
+    "select": _select,
     "name": _name,
     "grid": _grids,
     "reported": reported.read,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench import exports, reported
+from ddbench.errors import UserError
 from ddbench.keys import canonical_json, digest
 from ddbench.results import LAST, PUBLISHED, files, flag, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -18,16 +22,18 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
-    "evaluation_seed", "precision", "data", "status", "top1", "top5", "top1_best", "loss", "teacher_top1",
+    "evaluation_seed", "precision", "data", "status", "top1", "top5", "top1_best", "top1_val", "loss",
+    "calibration_error", "top1_corrupted", "teacher_top1",
     "squeeze_seconds", "pretrain_seconds", "prepare_seconds", "synthesize_seconds", "relabel_seconds",
     "evaluate_seconds", "peak_memory_bytes", "prepare_peak_memory_bytes",
     "synthesize_peak_memory_bytes", "synthesize_forward_images", "synthesize_backward_images",
     "image_bytes", "label_bytes", "reported", "reported_std", "reported_metric", "reported_accuracy",
     "reported_dataset", "reported_unreliable", "reported_source", "device", "key", "flag", "error", "started_at",
-    "settings", "sources",
+    "processor", "settings", "sources",
 )  # fmt: skip
 
-_NUMBERS = {"top1", "top5", "top1_best", "loss", "teacher_top1", "reported", "reported_std"}
+_MEASURES = ("top1", "top5", "top1_best", "top1_val", "loss", "calibration_error", "top1_corrupted")
+_NUMBERS = {*_MEASURES, "teacher_top1", "reported", "reported_std"}
 _NOT_SETTINGS = ("seed", "index", "ipc", "data")
 
 
@@ -40,7 +46,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
     seconds = {f"{verb}_seconds": cost["seconds"] for verb, cost in costs.items()}
     values = {
         **found["trial"],
-        **{name: measures.get(name) for name in ("top1", "top5", "top1_best", "loss")},
+        **{name: measures.get(name) for name in _MEASURES},
         **seconds,
         "status": found["status"],
         "precision": facts["precision"],
@@ -58,14 +64,23 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         "reported_accuracy": found.get("reports", LAST),
         **{f"reported_{name}": published.get(name) for name in PUBLISHED},
         "device": (found["environment"] or {}).get("device"),
+        "processor": (found["environment"] or {}).get("cpu"),
         "key": found["key"],
         "flag": flag(found),
         "error": found["error"],
         "started_at": found["started_at"],
         "settings": canonical_json(settings(found)),
-        "sources": canonical_json(found.get("sources") or {}),
+        "sources": canonical_json(_sources(found)),
     }
     return {column: values.get(column) for column in COLUMNS}
+
+
+def _sources(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of the code behind a trial: of its evaluation, and of what its other stages used beside."""
+    others: dict[str, str] = {}
+    for stage in (found.get("made") or {}).values():
+        others |= stage.get("sources") or {}
+    return others | (found.get("sources") or {})
 
 
 def settings(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,18 +140,126 @@ def load(*sources: str | Path) -> pd.DataFrame:
     """Load results as a frame, one row a trial: folders of result files, and what ``ddbench export`` wrote.
 
     Columns are the trial's coordinates (``dataset`` .. ``evaluation_seed``), ``status`` (``done`` or ``failed``),
-    accuracies in percent, costs in seconds and bytes, ``key``, and ``flag``, which is not empty for a file whose key
-    does not recompute from its settings. What a paper reported is ``reported`` with its ``reported_std``; of which
-    ``reported_metric`` (``top1``) on which ``reported_dataset``; ``reported_accuracy``, what the exam's authors print,
-    ``last`` (``top1``) or ``best`` (``top1_best``); ``reported_unreliable``, why it is in doubt, empty for most; and
-    ``reported_source``. ``settings`` and ``sources`` are JSON: every field and version of the components, and digests
-    of the code that ran.
+    accuracies in percent (``top1`` after the last epoch, ``top1_best`` and ``top1_val`` at epochs selected on the test
+    split and on held-out images, ``top1_corrupted``), costs in seconds and bytes, ``key``, and ``flag``, which is not
+    empty for a file whose key does not recompute from its settings. What a paper reported is ``reported`` with its
+    ``reported_std``; of which ``reported_metric`` (``top1``) on which ``reported_dataset``; ``reported_accuracy``, what
+    the exam's authors print, ``last`` (``top1``) or ``best`` (``top1_best``); ``reported_unreliable``, why it is in
+    doubt, empty for most; and ``reported_source``. ``settings`` and ``sources`` are JSON: every field and version of
+    the components, and digests of the code that ran. A trial that is found more than once is one row
+    (:class:`Gathered`).
 
     Raises:
         UserError: no such folder or file, or it holds something else than results.
     """
-    return _tidy([found for source in sources for found in _rows(Path(source))])
+    return gather(*sources, strict=True).frame
 
 
-def _rows(source: Path) -> list[dict[str, Any]]:
-    return exports.read(source) if source.is_file() else [row(read(path)) for path in files(source)]
+@dataclass(frozen=True)
+class Gathered:
+    """Results from folders, result files and exports.
+
+    Attributes:
+        frame: a row a trial. Of a trial that is found more than once the newest sound result is taken.
+        documents: the result files behind the rows; a row of an export has none.
+        bad: what could not be read, a line each.
+        repeated: one line on trials that were found more than once, else empty.
+    """
+
+    frame: pd.DataFrame
+    documents: tuple[Mapping[str, Any], ...]
+    bad: tuple[str, ...] = ()
+    repeated: str = ""
+
+
+def gather(*sources: str | Path, strict: bool = False) -> Gathered:
+    """Gather results, as ``load`` does, and go on where a file cannot be read, unless ``strict``.
+
+    Raises:
+        UserError: no such folder or file, nothing but files that cannot be read, or with ``strict`` the first of them.
+    """
+    bad: list[UserError] = []
+    each_found = (each for source in sources for each in _found(Path(source), _refuse if strict else bad.append))
+    found = list({each.file: each for each in each_found}.values())
+    if bad and not found:
+        raise UserError(str(bad[0]) + (f" (and {len(bad) - 1} more such files)" if bad[1:] else ""))
+    chosen, repeated = _once(found)
+    documents = tuple(each.document for each in chosen if each.document is not None)
+    return Gathered(_tidy([each.row for each in chosen]), documents, tuple(map(str, bad)), repeated)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A trial, and where it was found."""
+
+    row: dict[str, Any]
+    place: Path
+    document: Mapping[str, Any] | None = None
+
+    @property
+    def file(self) -> object:
+        """Its file, however it is called; of an export it is one of many."""
+        return self if self.document is None else os.path.realpath(self.place)
+
+    @property
+    def trial(self) -> tuple[Any, ...]:
+        """What it is; whatever has no key (a published number) is itself alone."""
+        return tuple(str(self.row.get(name)) for name in _TRIAL) if self.row.get("key") else (id(self),)
+
+    @property
+    def worth(self) -> tuple[bool, str]:
+        """Sound before failed or flagged, then new before old."""
+        return self.row.get("status") == "done" and not self.row.get("flag"), str(self.row.get("started_at") or "")
+
+
+_TRIAL = (*COLUMNS[: COLUMNS.index("evaluation_seed") + 1], "key")
+_HEAD = 64  # bytes, in which a document begins
+
+
+def _refuse(error: UserError) -> None:
+    raise error
+
+
+def _found(source: Path, on_bad: Callable[[UserError], None]) -> Iterator[_Found]:
+    if source.is_file() and not _is_result(source):
+        yield from (_Found(found, source) for found in exports.read(source))
+        return
+    for path in [source] if source.is_file() else files(source, on_bad):
+        try:
+            document = read(path)
+        except UserError as error:
+            on_bad(error)
+        else:
+            yield _Found(row(document), path, document)
+
+
+def _is_result(path: Path) -> bool:
+    """Tell a single result file from an export and from what ``run --json`` printed."""
+    with path.open("rb") as file:
+        if path.suffix != ".json" or not file.read(_HEAD).lstrip().startswith(b"{"):
+            return False
+    try:
+        return "schema" in json.loads(path.read_bytes())
+    except ValueError:
+        return False
+
+
+def _once(found: Iterable[_Found]) -> tuple[list[_Found], str]:
+    """Take every trial once, in the order found; and say which were there more often."""
+    trials: dict[tuple[Any, ...], list[_Found]] = {}
+    for each in found:
+        trials.setdefault(each.trial, []).append(each)
+    chosen = [max(reversed(same), key=lambda each: each.worth) for same in trials.values()]
+    several = [same for same in trials.values() if len(same) > 1]
+    if not several:
+        return chosen, ""
+    places = " and ".join(str(each.place) for each in several[0][:2])
+    apart = sum(len({each.row.get("top1") for each in same}) > 1 for same in several)
+    flagged = sum(bool(each.row.get("flag")) for same in several for each in same)
+    return chosen, "; ".join(
+        [
+            f"trials that are there more than once: {len(several)}, such as in {places}: the newest sound one is taken",
+            *([f"numbers differ in {apart}"] if apart else []),
+            *([f"flagged among them: {flagged}"] if flagged else []),
+        ]
+    )

@@ -81,6 +81,15 @@ def ddbench_evaluators() -> Mapping[str, str | type]:  # type: ignore[empty-body
 
 
 @hookspec
+def ddbench_metrics() -> Mapping[str, str | type]:  # type: ignore[empty-body]
+    """Return metrics (:class:`ddbench.protocols.Metric`).
+
+    ``needs`` is called when a run is planned, ``score`` on the frame of results, after a run and by ``report``. What
+    ``score`` raises leaves gaps and is told under the table.
+    """
+
+
+@hookspec
 def ddbench_executors() -> Mapping[str, str | type]:  # type: ignore[empty-body]
     """Return executors (:class:`ddbench.protocols.Executor`); ``map`` is called once per run."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ddbench import holdout
 from ddbench.planner import Planner
+from ddbench.references import references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -14,16 +16,20 @@ if TYPE_CHECKING:
     from ddbench.planner import PlannedTrial
     from ddbench.registry import Registry
     from ddbench.spec import Spec
-    from ddbench.types import Kind, Place, Stage
+    from ddbench.types import Kind, Place, Stage, Trial
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a benchmark comes to: its trials, and their stages by key, inputs before those who read them."""
+    """What a benchmark comes to: its trials, and their stages by key, inputs before those who read them.
+
+    The last ``references`` trials are there for metrics alone.
+    """
 
     benchmark: Benchmark
     trials: tuple[PlannedTrial, ...]
     stages: Mapping[str, Stage]
+    references: int = 0
 
     def needed(self, present: Callable[[Stage], bool], wanted: Iterable[str] = ()) -> set[str]:
         """Return the keys to compute: absent evaluations and ``wanted``, and of what they read what is absent too."""
@@ -44,10 +50,22 @@ def plan(benchmark: Benchmark, registry: Registry, place: Place) -> Plan:
     Raises:
         UserError: a name, parameter, data set or combination that cannot work; nothing has been computed or written.
     """
-    planner = Planner(registry, place, benchmark.precision)
-    planned = (planner.trial(trial) for trial in dict.fromkeys(benchmark.trials()))
-    distinct = {(trial.trial, trial.evaluate): trial for trial in planned}  # two spellings of one thing are one trial
-    return Plan(benchmark, tuple(distinct.values()), planner.stages)
+    planner = _planner(benchmark, registry, place)
+    metrics = [registry.resolve("metric", spec) for spec in benchmark.metrics]
+    asked = tuple(dict.fromkeys(benchmark.trials()))
+    own = _distinct(planner.trial(trial) for trial in asked)
+    both = own | _distinct(references(planner, metrics, asked))
+    return Plan(benchmark, tuple(both.values()), planner.stages, len(both) - len(own))
+
+
+def _planner(benchmark: Benchmark, registry: Registry, place: Place) -> Planner:
+    every = holdout.EVERY if benchmark.select == "val" else 0
+    return Planner(registry, place, benchmark.precision, every)
+
+
+def _distinct(planned: Iterable[PlannedTrial]) -> dict[tuple[Trial, str], PlannedTrial]:
+    """Take each trial once: two spellings of one thing are one trial."""
+    return {(trial.trial, trial.evaluate): trial for trial in planned}
 
 
 def written_out(benchmark: Benchmark, registry: Registry, place: Place) -> Benchmark:
@@ -59,7 +77,8 @@ def written_out(benchmark: Benchmark, registry: Registry, place: Place) -> Bench
     Raises:
         UserError: as ``plan``.
     """
-    planner = Planner(registry, place, benchmark.precision)
+    benchmark = replace(benchmark, metrics=tuple(registry.resolve("metric", spec).full for spec in benchmark.metrics))
+    planner = _planner(benchmark, registry, place)
     trials = list(benchmark.trials())
     for trial in trials:
         planner.trial(trial)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError, suggestion
+from ddbench.holdout import held_out
 from ddbench.keys import stage_key
 from ddbench.plugins import one_line
 from ddbench.registry import recipes
@@ -47,11 +48,15 @@ class PlannedTrial:
 
 @dataclass
 class Planner:
-    """Resolves cells and lays out their stages; remembers both, so that a sweep of n cells costs n keys and no more."""
+    """Resolves cells and lays out their stages; remembers both, so that a sweep of n cells costs n keys and no more.
+
+    ``holdout``: every so-manyth training image of a class is held out for validation; 0 for none.
+    """
 
     registry: Registry
     place: Place
     precision: str
+    holdout: int = 0
     stages: dict[str, Stage] = field(default_factory=dict)
     _memory: dict[Any, Any] = field(default_factory=dict)
 
@@ -87,9 +92,9 @@ class Planner:
         shown = Cell(
             Spec(data.name),
             _shown_teacher(teacher) if asked else Spec("none"),
-            synthesizer.short,
+            synthesizer.shown,
             made.ipc,
-            labeler.short,
+            labeler.shown,
             evaluator.short,
             student.short,
         )
@@ -105,7 +110,7 @@ class Planner:
 
     def _data(self, spec: Spec) -> tuple[Resolved, DatasetSpec]:
         resolved = self.registry.resolve("dataset", spec)
-        data = _asked(resolved, lambda: resolved.component.spec(self.place))
+        data = _asked(resolved, lambda: held_out(resolved.component.spec(self.place), self.holdout))
         if data.recipe != data.name:
             self._require_recipe(resolved.short, data.recipe)
         return resolved, data
@@ -152,12 +157,22 @@ class Planner:
         labeler = self.registry.resolve("labeler", cell.labeler, data.recipe, over=labels)
         for part in (evaluator, labeler):
             _check(part, CheckTask(data, cell.ipc))
+        if data.holdout and not getattr(type(evaluator.component), "validates", False):
+            raise UserError(
+                f"evaluator '{evaluator.short}' does not test on held-out images, which --select val needs: "
+                "take another exam, or --select last"
+            )
         if _is_per_view(labeler) and not hasattr(evaluator.component, "views"):
             raise UserError(
                 f"labels '{labeler.short}' need an exam that tells its views; '{evaluator.short}' does not: "
                 "take other labels or another exam"
             )
         return evaluator, labeler
+
+    def teacher(self, cell: Cell) -> Spec:
+        """Return a cell's teacher with every parameter written out: a bare architecture is a teacher to train."""
+        _, data = self.data(cell.dataset)
+        return self._teacher(cell.teacher, data).teacher.full
 
     def _teacher(self, spec: Spec, data: DatasetSpec) -> _Teacher:
         return self._once(("teacher", spec, data.fingerprint, data.recipe), lambda: self._resolve_teacher(spec, data))  # type: ignore[no-any-return]
@@ -205,7 +220,7 @@ class Planner:
         inputs = inputs | ({"state": prepare} if prepare else {})
         shards = self._shards(common, method, ipc, seed, inputs)
         ipc = _ipc(synth, ipc, common.data)
-        return _Made(f"{synth.short} ipc {ipc} seed {seed}", ipc, squeeze, pretrain, prepare, shards)
+        return _Made(f"{synth.shown} ipc {ipc} seed {seed}", ipc, squeeze, pretrain, prepare, shards)
 
     def _pretrain(self, common: _Common, generator: Resolved) -> str:
         """Lay out the training of a generator, unless it comes from files."""
@@ -221,12 +236,12 @@ class Planner:
 
     def _prepare(self, common: _Common, method: _Method, seed: int, inputs: dict[str, str]) -> str:
         facts = {"data": common.data_facts, "synthesizer": method.prepare_identity, "seed": seed}
-        label = f"{method.synthesizer.short} seed {seed}, preparing"
+        label = f"{method.synthesizer.shown} seed {seed}, preparing"
         return self._add("prepare", facts, inputs, common.specs | method.specs, label)
 
     def _shards(self, common: _Common, method: _Method, ipc: int, seed: int, inputs: dict[str, str]) -> tuple[str, ...]:
         synth = method.synthesizer
-        name, specs = f"{synth.short} seed {seed}", common.specs | method.specs
+        name, specs = f"{synth.shown} seed {seed}", common.specs | method.specs
         facts = {"data": common.data_facts, "synthesizer": method.identity, "seed": seed}
         if _is_whole(synth):
             return (self._add("synthesize", facts, inputs, specs, name),)
@@ -240,7 +255,7 @@ class Planner:
     def _relabel(self, common: _Common, exam: _Exam, made: _Made) -> str:
         labeler = exam.labeler
         facts = {"data": common.data_facts, "labeler": labeler.identity, "seed": 0}
-        specs, label = common.specs | {"labeler": labeler.full}, f"{made.name}, labels {labeler.short}"
+        specs, label = common.specs | {"labeler": labeler.full}, f"{made.name}, labels {labeler.shown}"
         if exam.per_view:
             facts |= {"evaluator": exam.evaluator.identity, "seed": exam.seed}
             specs |= {"evaluator": exam.evaluator.full}
@@ -352,7 +367,8 @@ class _Common:
     def data_facts(self) -> dict[str, Any]:
         """What of the data set enters keys: its content and how it is normalised, not what it is called."""
         described = asdict(self.data)
-        chosen = ("fingerprint", "num_classes", "image_size", "channels", "mean", "std")
+        always = ("fingerprint", "num_classes", "image_size", "channels", "mean", "std")
+        chosen = (*always, "holdout") if self.data.holdout else always
         return {name: list(value) if isinstance(value := described[name], tuple) else value for name in chosen}
 
     @property

@@ -10,6 +10,8 @@ A component may also have
     refuse a plan by raising :class:`ddbench.UserError`, before anything runs or is written;
 ``identity() -> Mapping[str, object]``
     what of its fields enters the key, in place of all of them: a path is replaced by its content's digest;
+``shown(written: Mapping[str, object]) -> Mapping[str, object]``
+    the parameters that tables show, of those that were written: a name in place of a path;
 ``effort(task: EffortTask) -> Effort``
     what a stage will take, from which ``ddbench plan`` estimates time and disk; without it, that is unknown.
 """
@@ -21,11 +23,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import pandas as pd
     from torch import Tensor, nn
 
     from ddbench.kit.diffusion import Diffusion
     from ddbench.types import (
         Batch,
+        Cell,
         DatasetSpec,
         EvaluationTask,
         Event,
@@ -113,7 +117,8 @@ class Synthesizer(Component, Protocol):
     Where it tunes that, ``prepared(model: Diffusion, state) -> Diffusion`` gives the model that it samples. The class
     variable ``whole = True`` says that the images are the whole training set, in any order: ``task.indices`` is then
     empty. ``draws = False`` says that no random number is drawn, so that every synthesis seed would give the same
-    images: they are made once.
+    images: they are made once. One that reads images which are there already has
+    ``survey(data: DatasetSpec) -> Mapping[str, object]``, which says their ``ipc`` and what ``ddbench eval`` tells.
     """
 
     isolated: ClassVar[bool]
@@ -148,10 +153,41 @@ class Evaluator(Component, Protocol):
 
     An evaluator may also have ``views(distilled: Distilled, compute: Compute) -> EpochViews``: just the views on which
     ``evaluate`` trains under the same ``compute.seed``. Labels of single views can be stored for such an exam alone.
+    One that tests on ``task.validation`` too, and gives ``top1_val``, has the class variable ``validates = True``: only
+    such an exam serves a benchmark that selects epochs by held-out images.
     """
 
     def evaluate(self, task: EvaluationTask) -> Measures:
         """Train one student from scratch on the distilled set, test it on the real test split."""
+        ...
+
+
+class Metric(Component, Protocol):
+    """A number computed from trials: their accuracies and costs, compared with those of reference trials.
+
+    ``unit`` is ``fraction``, ``points`` (differences of percent), ``percent``, ``nats`` or another. A metric may also
+    have ``notes(frame: pd.DataFrame) -> Iterable[str]``, lines to print under its numbers, and
+    ``sized(cell: Cell, sizes: Sizes) -> Iterable[Cell]``, further reference cells, which depend on what the distilled
+    set takes (:class:`ddbench.types.Sizes`).
+    """
+
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+
+    def needs(self, cell: Cell) -> Iterable[Cell]:
+        """Return the reference cells of a cell, which may be itself; pure.
+
+        They are planned with the cell's seeds and computed like all others, once for all methods. The cell's teacher
+        is written out: its parameter ``architecture`` says what is taught.
+        """
+        ...
+
+    def score(self, frame: pd.DataFrame) -> pd.Series[float]:
+        """Return one value for each row, under the index of the frame; NaN where it cannot be said; pure.
+
+        Rows are trials, as ``ddbench.load`` gives them, done or failed, each trial once. ``top1`` is the accuracy that
+        the user selected.
+        """
         ...
 
 
@@ -177,13 +213,17 @@ class Executor(Component, Protocol):
         workers elsewhere carries their events home. After each outcome that is yielded the runner updates the
         frontier: asking ``ready`` again, when the iterator is next advanced, gives the stages that it has set free.
         ``device`` is the user's choice; ``work`` knows it too, an executor may need it to place its workers.
-        A stage whose worker died gives an outcome with status ``failed``.
+        A stage whose worker died gives an outcome with status ``failed``. Torch computes on one thread, as in every
+        executor: several add in another order, and the last bits of numbers would depend on who ran them.
         """
         ...
 
 
 class Reporter(Component, Protocol):
-    """A form of the results table."""
+    """A form of the results table, or a figure of results.
+
+    A figure also has ``draw(task: RenderTask) -> matplotlib.figure.Figure``, for formats that are not text.
+    """
 
     def render(self, task: RenderTask) -> str:
         """Return the text; pure.

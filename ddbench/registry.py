@@ -33,6 +33,7 @@ _RANGE = re.compile(r"(\d+)-(\d*)")
 _DECLARED = {  # class variables, True or False
     "synthesizer": ("isolated", "uses_teacher"),
     "labeler": ("uses_teacher",),
+    "metric": ("higher_is_better",),
     "diagnostic": ("uses_teacher",),
 }
 
@@ -95,6 +96,12 @@ class Resolved:
     component: Any
     short: Spec
     full: Spec
+
+    @functools.cached_property
+    def shown(self) -> Spec:
+        """Its spec as tables show it where the component says that otherwise: a path by the name of what lies there."""
+        own = self.component.shown(self.short.mapping()) if hasattr(self.component, "shown") else self.short.mapping()
+        return Spec.of(self.short.name, own)
 
     @functools.cached_property
     def identity(self) -> Mapping[str, Any]:
@@ -191,7 +198,7 @@ class Registry:
         chosen = settled(recipes(entry).get(recipe, {}), occasion) | laid_over
         base = self._family_name(entry, spec) | chosen
         component = _make(entry, target, base | spec.mapping(), str(spec))
-        required = {key: value for key, value in spec.mapping().items() if key in _required(target)}
+        required = {key: value for key, value in spec.mapping().items() if key in required_fields(target)}
         default = parameters(_make(entry, target, base | required, entry.name))
         optional = {key: value for key, value in default.items() if key not in required}
         return self._resolved(entry, spec.name, component, optional)
@@ -247,7 +254,7 @@ def _fields(target: type) -> set[str]:
     return {field.name for field in dataclasses.fields(target)}
 
 
-def _required(target: type) -> set[str]:
+def required_fields(target: type) -> set[str]:
     """Return the names of fields without a default."""
     missing = dataclasses.MISSING
     return {field.name for field in dataclasses.fields(target) if field.default is field.default_factory is missing}
@@ -256,7 +263,16 @@ def _required(target: type) -> set[str]:
 @functools.cache
 def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
     """Return an entry's recipes by name: the tables named after it in ``recipes/*.toml`` of its package."""
-    package = entry.module.partition(".")[0]
+    tables = recipe_tables(entry.module.partition(".")[0])
+    return {recipe: table[entry.name] for recipe, table in sorted(tables.items()) if entry.name in table}
+
+
+def recipe_tables(package: str) -> dict[str, dict[str, Any]]:
+    """Return what the recipes of a package hold, by the name of the recipe.
+
+    Raises:
+        UserError: a file is no TOML.
+    """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
         return {}  # a plugin of a single module
@@ -265,10 +281,9 @@ def recipes(entry: Entry) -> dict[str, dict[str, Any]]:
         return {}
     files = (file for file in folder.iterdir() if file.name.endswith(".toml"))
     try:
-        tables = {file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+        return {file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
     except ValueError as error:
         raise UserError(f"the recipes of {package} cannot be read: {error}") from None
-    return {recipe: table[entry.name] for recipe, table in sorted(tables.items()) if entry.name in table}
 
 
 def settled(table: Mapping[str, Any], occasion: Mapping[str, str]) -> dict[str, Any]:

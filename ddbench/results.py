@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench import reported
+from ddbench.document import trouble
 from ddbench.errors import UserError
 from ddbench.keys import digest, stage_key
+from ddbench.provenance import made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
     from ddbench.plan import Plan
     from ddbench.planner import PlannedTrial
@@ -22,11 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 LAST = "last"  # what authors print unless their exam says otherwise: the accuracy after the last epoch
 _LONGEST = 100
-
-_PARTS = {
-    *("trial", "key", "status", "error", "measures", "teacher", "costs", "bytes", "reported", "stages"),
-    *("environment", "started_at", "checksum"),
-}
+_LARGEST = 64 * 2**20  # bytes; a curve of ten thousand epochs is one of them
 
 PUBLISHED = ("std", "dataset", "unreliable", "source")  # of a published number, beside the number
 
@@ -52,6 +52,7 @@ def document(plan: Plan, planned: PlannedTrial, metas: Mapping[str, Any], end: M
         "stages": _stages(plan, planned),
         "environment": evaluate.get("environment"),
         "sources": evaluate.get("sources"),
+        "made": made(_keys(planned), metas),
         "started_at": evaluate.get("started_at"),
     }
     return written | {"checksum": digest(written)}
@@ -68,7 +69,8 @@ def vars_of(cell: Any) -> dict[str, Any]:
     return {name: getattr(cell, name) for name in cell.__dataclass_fields__}
 
 
-def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
+def _keys(planned: PlannedTrial) -> dict[str, list[str]]:
+    """Return the keys of a trial's stages by verb."""
     keys = {
         "squeeze": [planned.teacher],
         "pretrain": [planned.pretrain],
@@ -77,6 +79,11 @@ def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
         "relabel": [planned.relabel],
         "evaluate": [planned.evaluate],
     }
+    return {verb: known for verb, known in keys.items() if any(known)}
+
+
+def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
+    keys = _keys(planned)
     costs = {verb: [metas[key]["cost"] for key in known if key in metas] for verb, known in keys.items()}
     return {
         verb: {
@@ -159,18 +166,51 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a result file.
+    """Read a result file; whoever reads the document may rely on ``ddbench.document.Document``.
 
     Raises:
-        UserError: it is not JSON, or of another schema.
+        UserError: it is not a whole result file of this schema.
     """
+    text = _text(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"result file {path} cannot be read: {error}; delete it and run again") from None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.keys() >= _PARTS:
-        raise UserError(f"{path} is not a result file of schema {SCHEMA}; keep other files out of the results folder")
+        found = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        what = f"is not whole JSON ({error})" if text.strip() else "is empty"
+        raise UserError(f"result file {path} {what}; {_AGAIN}") from None
+    if not isinstance(found, dict) or "schema" not in found:
+        raise UserError(f"{path} is not a result file; keep other files out of the results folder")
+    if found["schema"] != SCHEMA:
+        raise UserError(f"result file {path} has schema {found['schema']!r}, this ddbench reads {SCHEMA}; {_UPGRADE}")
+    wrong = trouble(text)
+    if wrong:
+        raise UserError(f"result file {path} is damaged: {wrong}; {_AGAIN}")
     return found
+
+
+_AGAIN = "delete it and run again"
+_UPGRADE = "upgrade ddbench, or keep the file elsewhere"
+
+
+def _text(path: Path) -> str:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{path} is not a file; keep only result files in the results folder")
+        if status.st_size > _LARGEST:
+            raise UserError(f"{path} is larger than 64 MiB: no result file is; keep it elsewhere")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"result file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"result file {path} is not UTF-8 text; {_AGAIN}") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(written: str) -> float:
+    return value if math.isfinite(value := float(written)) else _refuse_constant(written)
 
 
 def sound(path: Path) -> dict[str, Any] | None:
@@ -188,15 +228,20 @@ def flag(found: Mapping[str, Any]) -> str:
 
 
 def _key_recomputes(found: Mapping[str, Any]) -> bool:
+    shards, evaluate = found["stages"]["synthesize"], found["stages"]["evaluate"]
+    linked = found["key"] == evaluate["key"] and set(shards["keys"]) <= set(evaluate["inputs"].values())
+    return bool(linked and all(recomputing(found).values()))
+
+
+def recomputing(found: Mapping[str, Any]) -> dict[str, bool]:
+    """Tell for each stage of a document whether its keys recompute from its settings."""
     stages = found["stages"]
-    shards, evaluate = stages["synthesize"], stages["evaluate"]
-    recomputed = all(
-        stage_key(kind, stage["facts"], stage["inputs"]) == stage["key"]
+    single = {
+        kind: stage_key(kind, stage["facts"], stage["inputs"]) == stage["key"]
         for kind, stage in stages.items()
         if kind != "synthesize"
-    )
-    linked = found["key"] == evaluate["key"] and set(shards["keys"]) <= set(evaluate["inputs"].values())
-    return bool(recomputed and linked and _shard_keys(shards) == shards["keys"])
+    }
+    return {**single, "synthesize": _shard_keys(stages["synthesize"]) == stages["synthesize"]["keys"]}
 
 
 def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
@@ -206,12 +251,34 @@ def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
     return [stage_key("synthesize", each, shards["inputs"]) for each in made]
 
 
-def files(folder: Path) -> list[Path]:
-    """Return the result files under a folder, sorted.
+def _refuse(error: UserError) -> None:
+    raise error
+
+
+def files(folder: Path, on_bad: Callable[[UserError], None] = _refuse) -> list[Path]:
+    """Return the result files under a folder, sorted; links to folders are followed, each folder once.
+
+    What begins with a dot is passed over. ``on_bad`` hears of folders below that cannot be read.
 
     Raises:
-        UserError: no such folder.
+        UserError: no such folder, or unless ``on_bad`` says otherwise, one below cannot be read.
     """
     if not folder.is_dir():
         raise UserError(f"no results folder {folder}; 'ddbench run' makes one")
-    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("."))
+
+    def unread(error: OSError) -> None:
+        on_bad(UserError(f"results folder {error.filename} cannot be read: {error.strerror}; its results are missing"))
+
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for place, below, names in os.walk(folder, onerror=unread, followlinks=True):
+        status = Path(place).stat()
+        known = (status.st_dev, status.st_ino) in seen
+        seen.add((status.st_dev, status.st_ino))
+        below[:] = [] if known else sorted(name for name in below if not name.startswith("."))
+        found += [] if known else [Path(place, name) for name in names if _is_result(name)]
+    return sorted(found)
+
+
+def _is_result(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".")

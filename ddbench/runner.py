@@ -11,6 +11,7 @@ from ddbench import benchmark as grids
 from ddbench import frames, results
 from ddbench.bench import Context, require_device
 from ddbench.frontier import StageFrontier
+from ddbench.metrics import scored
 from ddbench.plan import Plan
 from ddbench.plan import plan as make_plan
 from ddbench.plugins import one_line
@@ -49,7 +50,8 @@ def run(**options: Any) -> pd.DataFrame:
     """Run a benchmark and return its trials as a frame.
 
     Options are the command line's: ``synth``, ``eval``, ``dataset``, ``ipc``, ``teacher``, ``labels``, ``evaluator``,
-    ``seeds``, ``synth_seeds``, ``teacher_floor``, ``precision`` and ``benchmark`` (a TOML file) say what;
+    ``seeds``, ``synth_seeds``, ``teacher_floor``, ``precision``, ``metrics`` (each a further column, ``metric:lrs``),
+    ``select`` and ``benchmark`` (a TOML file) say what;
     ``out``, ``store``, ``data_root``, ``download``, ``device`` and ``executor`` say where. In a script, call it under
     ``if __name__ == "__main__":``, for the workers of ``processes`` import the script anew.
 
@@ -66,7 +68,7 @@ def run(**options: Any) -> pd.DataFrame:
     layers = [grids.load(Path(file))] if file else []
     chosen = grids.build(*layers, grids.settings(options, "run({}=...)"))
     settings = Settings(**where)
-    return frames.frame(execute(prepare(chosen, settings), settings))
+    return scored(frames.frame(execute(prepare(chosen, settings), settings)), chosen.metrics, chosen.select)[0]
 
 
 def prepare(benchmark: grids.Benchmark, settings: Settings) -> Plan:
@@ -75,11 +77,16 @@ def prepare(benchmark: grids.Benchmark, settings: Settings) -> Plan:
     Raises:
         UserError: it cannot; nothing has been computed or written.
     """
+    require_able(settings)
+    return make_plan(benchmark, registry(), settings.place)
+
+
+def require_able(settings: Settings) -> None:
+    """Raise a UserError unless this machine has the device and executor, and lets results and stages be written."""
     require_writable(settings.out, "the results folder", "--out")
     Store(settings.store).require_writable()
     require_device(settings.device)
     registry().resolve("executor", settings.executor)
-    return make_plan(benchmark, registry(), settings.place)
 
 
 def execute(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
@@ -202,6 +209,7 @@ class _Run:
             document = results.sound(path) or document  # what it cost was known then, and is pruned by now
         self.written[path.as_posix()] = document
         results.write(path, document)
+        self.tell(Event("trial-finished", None, {"result": document}))
 
 
 class _Listeners:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
+from ddbench.commandline import command
 from ddbench.environment import capture
 from ddbench.errors import CorruptArtifactError
 from ddbench.ledger import Ledger
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 
     from ddbench.bench import Context
     from ddbench.protocols import Tell
-    from ddbench.types import Batch, Cost, DatasetSpec, EpochViews
+    from ddbench.types import Batch, Cost, DatasetSpec, EpochViews, Measures
 
 _GO_ON = ("pretrain", "prepare")  # stages with a workspace, in which a killed attempt may have left a checkpoint
+_ALWAYS = ("top1", "top5", "top1_best", "loss", "curve")  # measures that every exam has; others where there are any
 _PROGRESS_SECONDS = 0.2  # between two reports of one stage: often enough for the eye, too seldom to cost
 
 
@@ -104,7 +106,10 @@ def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[s
         "cost": asdict(total),
         "environment": capture(device_name(device)),
         "sources": bench.sources,
+        "components": bench.components,
+        "command": command(),
         "started_at": started.isoformat(timespec="seconds"),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -207,7 +212,9 @@ def _synthesize(bench: Bench, draft: Draft) -> dict[str, Any]:
     asked = list(bench.data.class_counts) if whole else [len(indices)] * bench.data.num_classes
     counts = [0] * bench.data.num_classes
     nbytes = 0
-    for number, batch in enumerate(bench.component("synthesizer").synthesize(task)):
+    synthesizer = bench.component("synthesizer")
+    require_unchanged(synthesizer, facts["synthesizer"], "synthesizer")
+    for number, batch in enumerate(synthesizer.synthesize(task)):
         _require_contract(batch, bench.data, counts)
         draft.save(f"batch-{number:05d}", {"images": batch.images, "labels": batch.labels})
         nbytes += batch.images.nbytes
@@ -233,6 +240,7 @@ def _require_contract(batch: Batch, data: DatasetSpec, counts: list[int]) -> Non
 
 def _relabel(bench: Bench, draft: Draft) -> dict[str, Any]:
     labeler = bench.component("labeler")
+    require_unchanged(labeler, bench.stage.facts["labeler"], "labeler")
     stored = dict(labeler.relabel(RelabelTask(bench.distilled, bench.teacher, bench.compute, _views(bench))))
     draft.save("labels", stored)
     return {"bytes": _nbytes(stored)}
@@ -250,11 +258,29 @@ def _views(bench: Bench) -> EpochViews | None:
 def _evaluate(bench: Bench, draft: Draft) -> dict[str, Any]:  # noqa: ARG001 - a number is all that is stored
     stored = bench.store.artifact("relabel", bench.stage.inputs["labels"]).tensors("labels")
     labels = bench.component("labeler").labels(LabelsTask(bench.distilled, stored, bench.teacher, bench.compute))
-    task = EvaluationTask(bench.distilled, labels, bench.examples("test"), bench.build("student"), bench.compute)
-    measures = bench.component("evaluator").evaluate(task)
-    if not all(math.isfinite(value) for value in (measures.top1, measures.top5, measures.top1_best, measures.loss)):
-        raise FloatingPointError(f"the evaluator's measures are not finite: {replace(measures, curve=())}")
-    return asdict(measures)
+    test, build = bench.examples("test"), bench.build("student")
+    task = EvaluationTask(bench.distilled, labels, test, build, bench.compute, bench.validation)
+    measures: Measures = bench.component("evaluator").evaluate(task)
+    if task.validation is not None and measures.top1_val is None:
+        raise ValueError("the evaluator gives no 'top1_val', though there are held-out images to select the epoch by")
+    return _written(measures)
+
+
+def _written(measures: Measures) -> dict[str, Any]:
+    """Return measures as the store keeps them, without those that an exam did not take.
+
+    Raises:
+        FloatingPointError: one is not finite.
+    """
+    written = {
+        name: value for name, value in asdict(measures).items() if name in _ALWAYS or value not in (None, (), {})
+    }
+    numbers = [value for value in written.values() if isinstance(value, float)] + [*measures.corrupted.values()]
+    if not all(map(math.isfinite, numbers)):
+        raise FloatingPointError(
+            f"the evaluator's measures are not finite: {replace(measures, curve=(), validation=())}"
+        )
+    return written
 
 
 _VERBS: dict[str, Callable[[Bench, Draft], dict[str, Any]]] = {

@@ -23,6 +23,7 @@ Kind = Literal[
     "synthesizer",
     "labeler",
     "evaluator",
+    "metric",
     "executor",
     "reporter",
     "diagnostic",
@@ -33,6 +34,9 @@ StageKind = Literal["squeeze", "pretrain", "prepare", "synthesize", "relabel", "
 Split = Literal["train", "test"]
 Precision = Literal["float32", "bfloat16"]
 Status = Literal["done", "reused", "failed", "skipped"]
+Select = Literal["last", "best", "val"]
+NUMBERS: dict[Select, str] = {"last": "top1", "best": "top1_best", "val": "top1_val"}
+"""The column of a frame that is the number of a trial, by how its epoch is selected."""
 
 
 # ------------------------------------------------------------------------------------------------ data
@@ -67,6 +71,8 @@ class DatasetSpec:
         fingerprint: hexadecimal digest of the content; enters every key.
         class_names: one per class, in label order.
         imagenet_classes: index of each class in ImageNet-1K, in label order; empty where the classes are others.
+        holdout: every so-manyth training image of a class is held out for validation, and no method sees it; sizes and
+            counts are of what is left. 0 for none; the harness sets it, data sets never do.
     """
 
     name: str
@@ -81,6 +87,7 @@ class DatasetSpec:
     fingerprint: str
     class_names: tuple[str, ...]
     imagenet_classes: tuple[int, ...] = ()
+    holdout: int = 0
 
 
 class Examples(Protocol):
@@ -226,6 +233,15 @@ class Measures:
 
     ``top1`` is the accuracy after the last epoch: the number. ``top1_best`` is the highest seen on the test
     split during training, kept beside it because papers report it. ``loss`` is the test cross-entropy.
+
+    Attributes:
+        curve: of training, with the top-1 of the test split where it was tested.
+        calibration_error: of the network after the last epoch on the test split, in [0, 1].
+        top1_val: accuracy on the test split after the epoch with the highest accuracy on held-out training images, the
+            first of several; where the task has such images.
+        validation: their curve: cross-entropy and top-1 of the held-out images.
+        top1_corrupted: mean of ``corrupted``.
+        corrupted: accuracy on the test split under each corruption, by name and severity: ``jpeg:3``.
     """
 
     top1: float
@@ -233,6 +249,11 @@ class Measures:
     top1_best: float
     loss: float
     curve: tuple[Point, ...] = ()
+    calibration_error: float | None = None
+    top1_val: float | None = None
+    validation: tuple[Point, ...] = ()
+    top1_corrupted: float | None = None
+    corrupted: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +304,13 @@ class Event:
 
     ``name`` is ``run-started`` (``stages``: all of them, ``needed``: keys of those to compute),
     ``stage-started``, ``stage-progress`` (``done``, ``total`` and numbers such as ``loss`` and ``top1``),
-    ``stage-finished`` (``outcome``), ``warning`` (``message``) or ``run-finished`` (``results``: the rows).
+    ``stage-finished`` (``outcome``), ``trial-finished`` (``result``: its result file, just written), ``warning``
+    (``message``) or ``run-finished`` (``results``: those of all trials).
     """
 
-    name: Literal["run-started", "stage-started", "stage-progress", "stage-finished", "warning", "run-finished"]
+    name: Literal[
+        "run-started", "stage-started", "stage-progress", "stage-finished", "trial-finished", "warning", "run-finished"
+    ]
     stage: Stage | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
 
@@ -472,13 +496,55 @@ class LabelsTask:
 
 @dataclass(frozen=True)
 class EvaluationTask:
-    """Train one student from scratch and test it."""
+    """Train one student from scratch and test it.
+
+    ``validation`` holds training images that no method has seen, where the benchmark selects epochs by them.
+    """
 
     distilled: Distilled
     labels: Labels
     test: Examples
     build: Callable[[], nn.Module]
     compute: Compute
+    validation: Examples | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a distilled set of a cell takes, and real images beside it, known before anything runs.
+
+    Attributes:
+        nbytes: of its images and labels, those of a teacher included that labels as students train; None if unknown.
+        image_bytes: of one image of every class.
+        largest_ipc: training images of the smallest class.
+        train_bytes: of all training images.
+    """
+
+    nbytes: int | None
+    image_bytes: int
+    largest_ipc: int
+    train_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricColumn:
+    """A metric's column of a frame, one value a trial, and what to say of it.
+
+    Attributes:
+        column: its name in the frame: ``metric:`` and the metric's spec.
+        name: the metric's spec, as people wrote it.
+        unit: of its values: ``fraction``, ``points`` (differences of percent), ``percent``, ``nats`` or another.
+        higher_is_better: whether it is.
+        summary: one line.
+        notes: lines to print under the numbers.
+    """
+
+    column: str
+    name: str
+    unit: str
+    higher_is_better: bool
+    summary: str
+    notes: tuple[str, ...] = ()
 
 
 def _no_images(document: Mapping[str, Any]) -> Batch | None:  # noqa: ARG001 - none are at hand
@@ -493,6 +559,8 @@ class RenderTask:
         frame: a row a trial, as ``ddbench.load`` gives it.
         documents: the result files behind the rows, in any order; a row of an export has none.
         images: gives the distilled images of a document, as far as this machine still has them.
+        metrics: which columns of the frame are metrics.
+        select: which column is the number of a trial: ``ddbench.types.NUMBERS``.
     """
 
     frame: Any
@@ -500,6 +568,8 @@ class RenderTask:
     color: bool = False
     documents: tuple[Mapping[str, Any], ...] = ()
     images: Callable[[Mapping[str, Any]], Batch | None] = _no_images
+    metrics: tuple[MetricColumn, ...] = ()
+    select: Select = "last"
 
 
 class Once(Protocol):

@@ -31,8 +31,11 @@ def fresh_registry() -> Iterator[None]:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Return a function that installs a plugin: an entry point, and the source of its module unless it exists."""
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Yield a function that installs a plugin: an entry point, and the source of its module unless it exists.
+
+    The modules are forgotten afterwards: another test may call its own alike.
+    """
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
@@ -49,7 +52,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         registry.cache_clear()
         return site
 
-    return install
+    yield install
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(site)):
+            del sys.modules[name]
 
 
 @pytest.fixture

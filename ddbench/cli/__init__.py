@@ -9,14 +9,23 @@ import rich_click as click
 from ddbench import __version__
 from ddbench.cli.analyze import analyze
 from ddbench.cli.cache import cache
+from ddbench.cli.check_plugin import check_plugin
+from ddbench.cli.compare import compare
 from ddbench.cli.env import env
+from ddbench.cli.eval import evaluate
+from ddbench.cli.export import export
 from ddbench.cli.export_generator import export_generator
+from ddbench.cli.export_images import export_images
 from ddbench.cli.info import info
 from ddbench.cli.ls import ls
+from ddbench.cli.new_plugin import new_plugin
 from ddbench.cli.plan import plan
+from ddbench.cli.plot import plot
 from ddbench.cli.plugins import plugins
 from ddbench.cli.report import report
+from ddbench.cli.rerun import rerun
 from ddbench.cli.run import run
+from ddbench.cli.show import show
 from ddbench.errors import UserError
 
 INTERRUPTED = 130
@@ -29,12 +38,32 @@ def cli() -> None:
 
     The method chooses the images; the benchmark, never the method, chooses the exam.
 
-    Exit codes: 0 ok, 2 usage or configuration, 3 some cells failed or some artifacts are corrupt,
-    4 nothing to report or to look at, 130 interrupted (what was done is kept).
+    Exit codes: 0 ok, 1 a regression, 2 usage or configuration, 3 some cells failed or some artifacts are corrupt,
+    4 nothing to report, to compare or to look at, 5 a baseline made otherwise, 130 interrupted (what was done is kept).
     """
 
 
-for command in (run, plan, report, analyze, export_generator, ls, info, plugins, cache, env):
+for command in (
+    run,
+    rerun,
+    evaluate,
+    plan,
+    report,
+    plot,
+    export,
+    show,
+    compare,
+    analyze,
+    export_generator,
+    export_images,
+    ls,
+    info,
+    plugins,
+    new_plugin,
+    check_plugin,
+    cache,
+    env,
+):
     cli.add_command(command)
 
 

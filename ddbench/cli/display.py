@@ -29,6 +29,20 @@ def display(*, quiet: bool) -> Iterator[Quiet]:
             yield live
 
 
+@contextmanager
+def listening(*, quiet: bool) -> Iterator[None]:
+    """Show what happens within: the listener is among the plugins as long."""
+    from ddbench.registry import registry
+
+    with display(quiet=quiet) as listener:
+        manager = registry().plugins.manager
+        manager.register(listener, name="display")
+        try:
+            yield
+        finally:
+            manager.unregister(name="display")
+
+
 class Quiet:
     """Tells warnings and failures, nothing else."""
 
@@ -51,6 +65,9 @@ class Quiet:
         outcome = event.payload["outcome"]
         if outcome.status == "failed":
             self.say(f"failed: {outcome.stage.label}: {outcome.error}")
+
+    def trial_finished(self, event: Event) -> None:
+        """Hear that a result file has been written."""
 
     def warning(self, event: Event) -> None:
         """Tell a warning."""

@@ -16,7 +16,7 @@ def env(store: object, as_json: bool) -> int:
     """Show versions, processor and devices: what belongs in a bug report."""
     import torch
 
-    from ddbench.environment import capture
+    from ddbench.environment import capture, named
     from ddbench.store import default_root
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -28,8 +28,8 @@ def env(store: object, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(document, indent=1))
         return 0
-    for name, value in document.items():
-        rows = value.items() if isinstance(value, dict) else [(name, value)]
-        for key, text in rows:
-            click.echo(f"{key:<14}{', '.join(text) if isinstance(text, list) else text}")
+    rows = dict(named(document))
+    width = max(map(len, rows)) + 2
+    for name, value in rows.items():
+        click.echo(f"{name:<{width}}{', '.join(value) if isinstance(value, list) else value}")
     return 0

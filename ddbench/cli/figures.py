@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from ddbench.analysis import Finding
 
-_FORMATS: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+_FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 """File formats, and what matplotlib would write into each of itself and of the day."""
+
+_OF_DIAGNOSTICS = ("png", "svg")
+_TRUETYPE = 42  # a font that journals accept, and that a reader can search
 
 
 def require_matplotlib() -> None:
@@ -33,7 +43,30 @@ def plain_style() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams["svg.hashsalt"] = "ddbench"
+        mpl.rcParams["pdf.fonttype"] = _TRUETYPE
         yield
+
+
+def require_format(path: Path) -> None:
+    """Raise a UserError unless a figure can be written in the format of a file's ending."""
+    if path.suffix[1:] not in _FORMATS:
+        raise UserError(f"figure {path}: expected a name that ends in .{', .'.join(_FORMATS)}")
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's ending.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    form = path.suffix[1:]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # it is drawn as a box
+            figure.savefig(path, format=form, metadata=_FORMATS[form])
+    except OSError as error:
+        raise UserError(f"figure {path} cannot be written: {error.strerror}; mend that and draw again") from None
 
 
 def save(finding: Finding, folder: Path) -> list[Path]:
@@ -43,13 +76,9 @@ def save(finding: Finding, folder: Path) -> list[Path]:
         UserError: they cannot be written.
     """
     stem = folder / place(finding)
-    files = [stem.with_name(f"{stem.name}.{form}") for form in _FORMATS]
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        for file, (form, metadata) in zip(files, _FORMATS.items(), strict=True):
-            finding.outcome.savefig(file, format=form, metadata=metadata)
-    except OSError as error:
-        raise UserError(f"figure {stem} cannot be written: {error.strerror}; mend that and draw again") from None
+    files = [stem.with_name(f"{stem.name}.{form}") for form in _OF_DIAGNOSTICS]
+    for file in files:
+        write(finding.outcome, file)
     return files
 
 

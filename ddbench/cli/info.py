@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ddbench.registry import Entry
 
 
+_OF_METRICS = ("unit", "higher_is_better")
+
+
 @click.command()
 @click.argument("name")
 @json_option
@@ -58,6 +61,7 @@ def _document(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "version": target.version,  # type: ignore[attr-defined]  # load() has seen to it
         "origin": f"{entry.plugin.distribution} {entry.plugin.version}",
+        **({name: getattr(target, name) for name in _OF_METRICS} if entry.kind == "metric" else {}),
         "description": text,
         "parameters": [_parameter(field, target, notes) for field in dataclasses.fields(target)],
         "recipes": recipes(entry),
@@ -119,6 +123,8 @@ def _print(document: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     origin = f"{document['kind']}, version {document['version']}, {document['origin']}"
+    if "unit" in document:
+        origin += f"; {document['unit']}, {'higher' if document['higher_is_better'] else 'lower'} is better"
     console.print(Text.assemble((document["name"], "bold"), f"  {origin}\n"))
     for paragraph in document["description"].split("\n\n"):
         console.print(Text(" ".join(paragraph.split()) + "\n"))

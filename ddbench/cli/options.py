@@ -10,6 +10,7 @@ from click import get_current_context
 from click.core import ParameterSource
 
 from ddbench import benchmark as grids
+from ddbench.types import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ _GRID = (
     "synth_seeds",
     "teacher_floor",
     "precision",
+    "select",
 )
 _PLACE = ("out", "store", "data_root", "download", "device", "executor")
 
@@ -60,8 +62,19 @@ def grid_options(command: Command) -> Command:
         click.option("--synth-seeds", help="Synthesis seeds [default: 0]."),
         click.option("--teacher-floor", type=float, help="Least top-1 in % of a teacher [default: 1.5 times chance]."),
         click.option("--precision", help="float32 or bfloat16 [default: float32]."),
+        click.option(
+            "--select",
+            type=click.Choice(list(NUMBERS)),
+            help="The epoch of a student that counts: the last, the best on the test split, or by a held-out tenth of "
+            "the training set (val) [default: last].",
+        ),
     )
     return _add(command, options)
+
+
+metrics_option = click.option(
+    "--metrics", help="Metrics beyond top-1: lrs,ior,'ars[weight=0.7]'; what they compare with is computed too."
+)
 
 
 def place_options(command: Command) -> Command:
@@ -97,7 +110,7 @@ def _add(command: Command, options: tuple[Any, ...]) -> Command:
 
 def chosen_benchmark(file: Path | None, values: dict[str, Any]) -> grids.Benchmark:
     """Lay the options that were given over the benchmark file that was named, over the defaults."""
-    given = {name.replace("_", "-"): values[name] for name in _GRID if values[name] is not None}
+    given = {name.replace("_", "-"): values[name] for name in (*_GRID, "metrics") if values.get(name) is not None}
     return grids.build(grids.load(file) if file else {}, grids.settings(given, "--{}"))
 
 

@@ -14,6 +14,7 @@ from ddbench.cli.options import (
     chosen_settings,
     grid_options,
     json_option,
+    metrics_option,
     place_options,
     warn_of_broken_plugins,
 )
@@ -35,29 +36,42 @@ Row = dict[str, Any]
 
 @click.command()
 @grid_options
+@metrics_option
 @place_options
+@click.option(
+    "--detect",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="POINTS",
+    help="Tell how many seeds a difference of so many points of top-1 needs, from the spread of the results in --out.",
+)
 @json_option
-def plan(benchmark: Path | None, as_json: bool, **values: Any) -> int:
+def plan(benchmark: Path | None, detect: float | None, as_json: bool, **values: Any) -> int:
     """Show what 'run' would compute and what it would reuse, with an estimate of time and disk; writes nothing.
 
     Times are of one worker on this machine: measured where a stage like it is in the store, else probed by timing a few
     passes of each network.
     """
     warn_of_broken_plugins()
-    return show_plan(chosen_benchmark(benchmark, values), chosen_settings(values), as_json=as_json)
+    return show_plan(chosen_benchmark(benchmark, values), chosen_settings(values), as_json=as_json, points=detect)
 
 
-def show_plan(chosen: Benchmark, settings: Settings, *, as_json: bool) -> int:
-    """Plan and print."""
+def show_plan(chosen: Benchmark, settings: Settings, *, as_json: bool, points: float | None = None) -> int:
+    """Plan and print; with ``points``, also how many seeds a difference of so many needs."""
+    from ddbench.cli import detect
     from ddbench.runner import prepare
 
     planned = prepare(chosen, settings)
     rows = _rows(planned, settings)
+    told = {"detect": detect.detect(planned, settings.out, points)} if points else {}
     if as_json:
-        trials = [{"evaluate": trial.evaluate, "stages": list(trial.keys)} for trial in planned.trials]
-        click.echo(json.dumps({"trials": trials, "stages": rows}, indent=1))
+        own = len(planned.trials) - planned.references
+        trials = [
+            {"evaluate": trial.evaluate, "stages": list(trial.keys), "reference": place >= own}
+            for place, trial in enumerate(planned.trials)
+        ]
+        click.echo(json.dumps({"trials": trials, "stages": rows, **told}, indent=1))
     else:
-        _print(planned, rows)
+        _print(planned, rows, detect.lines(told["detect"]) if told else ())
     return 0
 
 
@@ -84,12 +98,12 @@ def _rows(planned: Plan, settings: Settings) -> list[Row]:
     return [row(key) for key in planned.stages]
 
 
-def _print(planned: Plan, rows: list[Row]) -> None:
+def _print(planned: Plan, rows: list[Row], further: Iterable[str]) -> None:
     from rich.console import Console
 
     console = Console()
     console.print(_stages(rows) if len(rows) <= LONGEST else _kinds(rows))
-    for line in _summary(planned, rows):
+    for line in (*_summary(planned, rows), *further):
         console.print(line, highlight=False)
 
 
@@ -156,6 +170,8 @@ def _summary(planned: Plan, rows: list[Row]) -> Iterable[str]:
         f"{cells} cells, {len(planned.trials)} trials, {len(rows)} stages: "
         f"{len(rows) - len(missing)} reused, {len(missing)} to compute"
     )
+    if planned.references:
+        yield f"{planned.references} of the trials are references, there for metrics to compare with"
     if not missing:
         return
     generators = f"{kinds['pretrain']} of generators, " if kinds["pretrain"] else ""

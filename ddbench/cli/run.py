@@ -14,6 +14,7 @@ from ddbench.cli.options import (
     chosen_settings,
     grid_options,
     json_option,
+    metrics_option,
     place_options,
     warn_of_broken_plugins,
 )
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ddbench.benchmark import Benchmark
+    from ddbench.plan import Plan
     from ddbench.runner import Settings
 
 SOME_FAILED = 3
@@ -29,6 +31,7 @@ SOME_FAILED = 3
 
 @click.command()
 @grid_options
+@metrics_option
 @place_options
 @click.option("--dry-run", is_flag=True, help="Plan only: the same as 'ddbench plan'.")
 @click.option(
@@ -44,49 +47,58 @@ def run(benchmark: Path | None, dry_run: bool, print_config: bool, quiet: bool, 
     chosen, settings = chosen_benchmark(benchmark, values), chosen_settings(values)
     warn_of_broken_plugins()
     if print_config:
-        from ddbench.plan import written_out
-        from ddbench.registry import registry
-
-        click.echo(to_toml(written_out(chosen, registry(), settings.place)), nl=False)
-        return 0
+        return print_settings(chosen, settings)
     if dry_run:
         from ddbench.cli.plan import show_plan
 
         return show_plan(chosen, settings, as_json=as_json)
-    documents = _execute(chosen, settings, quiet=quiet)
-    _show(documents, settings, as_json=as_json)
+    _, documents = compute(chosen, settings, quiet=quiet)
+    show(documents, chosen, settings, as_json=as_json)
+    return ending(documents)
+
+
+def print_settings(chosen: Benchmark, settings: Settings) -> int:
+    """Print a benchmark as TOML, every parameter written out; returns the exit code."""
+    from ddbench.plan import written_out
+    from ddbench.registry import registry
+
+    click.echo(to_toml(written_out(chosen, registry(), settings.place)), nl=False)
+    return 0
+
+
+def ending(documents: list[dict[str, Any]]) -> int:
+    """Return the exit code of a run that came to these documents."""
     return SOME_FAILED if any(document["status"] == "failed" for document in documents) else 0
 
 
-def _execute(chosen: Benchmark, settings: Settings, *, quiet: bool) -> list[dict[str, Any]]:
-    from ddbench.cli.display import display
-    from ddbench.registry import registry
+def compute(chosen: Benchmark, settings: Settings, *, quiet: bool) -> tuple[Plan, list[dict[str, Any]]]:
+    """Plan a benchmark and run what is missing of it, showing how far it is; returns plan and results."""
+    from ddbench.cli.display import listening
     from ddbench.runner import execute, prepare
 
-    with display(quiet=quiet) as listener:
+    with listening(quiet=quiet):
         plan = prepare(chosen, settings)
-        manager = registry().plugins.manager
-        manager.register(listener, name="display")
-        try:
-            return execute(plan, settings)
-        finally:
-            manager.unregister(name="display")
+        return plan, execute(plan, settings)
 
 
-def _show(documents: list[dict[str, Any]], settings: Settings, *, as_json: bool) -> None:
+def show(documents: list[dict[str, Any]], chosen: Benchmark, settings: Settings, *, as_json: bool, **more: Any) -> None:
+    """Print the tables of a run, or one JSON document with ``more`` beside the trials."""
     from ddbench import frames
+    from ddbench.metrics import scored, values
     from ddbench.registry import registry
     from ddbench.spec import Spec
     from ddbench.types import RenderTask
 
+    frame, metrics = scored(frames.frame(documents), chosen.metrics, chosen.select)
     if as_json:
-        click.echo(
-            json.dumps({"out": str(settings.out), "trials": [frames.row(found) for found in documents]}, indent=1)
-        )
+        told = values(frame, metrics)
+        trials = [frames.row(found) | numbers for found, numbers in zip(documents, told, strict=True)]
+        click.echo(json.dumps({"out": str(settings.out), **more, "trials": trials}, indent=1))
         return
     reporter = registry().resolve("reporter", Spec("rich")).component
     width = shutil.get_terminal_size((100, 24)).columns
-    click.echo(reporter.render(RenderTask(frames.frame(documents), width, sys.stdout.isatty())), nl=False)
+    task = RenderTask(frame, width, sys.stdout.isatty(), metrics=metrics, select=chosen.select)
+    click.echo(reporter.render(task), nl=False)
     click.echo(f"{len(documents)} result files in {settings.out}{'' if str(settings.out).endswith('/') else '/'}")
 
 

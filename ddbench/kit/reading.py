@@ -34,6 +34,24 @@ class Resident:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Chosen images of a split under labels of their own (:class:`ddbench.types.Examples`); no other is read."""
+
+    whole: Examples
+    chosen: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, whole: Examples, chosen: Tensor) -> Part:
+        """Return images of a split, int64 (M,), under the labels that they have."""
+        return cls(whole, chosen, whole.labels[chosen])
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """Return uint8 images (B, C, H, W), numbered within the part."""
+        return self.whole.images(self.chosen[indices])
+
+
+@dataclass(frozen=True)
 class Streamed:
     """A split that is read as it is needed and moved to a device (:class:`ddbench.kit.views.Images`)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,15 +23,33 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Views], Tensor]
 
 SCORED_AT_ONCE = 256
+BINS = 15  # of confidences, equally wide
 
 
 @dataclass(frozen=True)
 class Score:
-    """A network on a split: accuracies in percent, mean cross-entropy in nats."""
+    """A network on a split: accuracies in percent, mean cross-entropy in nats.
+
+    ``confidences`` and ``hits``, float32 (N,) on the CPU, are the probability that the network gives the class it
+    takes each image for, and whether it is right.
+    """
 
     top1: float
     top5: float
     loss: float
+    confidences: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
+    hits: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
+
+    def calibration_error(self) -> float:
+        """Return the expected calibration error, in [0, 1]: how far confidences are from accuracies.
+
+        Mean distance of accuracy and mean confidence over 15 bins of confidence, weighted by their images: Naeini et
+        al., "Obtaining Well Calibrated Probabilities" (AAAI 2015), with the bins of Guo et al. (ICML 2017).
+        """
+        from torchmetrics.functional.classification import binary_calibration_error  # seconds to import
+
+        # of the class taken alone, right or wrong: what MulticlassCalibrationError reduces all classes to
+        return float(binary_calibration_error(self.confidences, self.hits.int(), n_bins=BINS, norm="l1"))
 
 
 @dataclass(frozen=True)
@@ -64,17 +82,21 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
     Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``.
     """
     labels, training = examples.labels.to(compute.device), model.training
-    totals = torch.zeros(3, dtype=torch.float64)
+    totals, confidences, hits = torch.zeros(3, dtype=torch.float64), [], []
     model.eval()
     # not inference mode: networks that cache tables of positions in a forward pass could not train on with them
     with torch.no_grad(), device.autocast(compute):
         for start in range(0, len(labels), SCORED_AT_ONCE):
             part = slice(start, start + SCORED_AT_ONCE)
             images = pixels.normalise(device.place_images(examples.images(part), compute.device), data)
-            totals += _sums(model(images).float(), labels[part])
+            logits = model(images).float()
+            totals += _sums(logits, labels[part])
+            confidence, taken = logits.softmax(1).max(1)
+            confidences.append(confidence)
+            hits.append((taken == labels[part]).float())
     model.train(training)
     top1, top5, loss = (totals / len(labels)).tolist()
-    return Score(100 * top1, 100 * top5, loss)
+    return Score(100 * top1, 100 * top5, loss, torch.cat(confidences).cpu(), torch.cat(hits).cpu())
 
 
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:
@@ -83,11 +105,18 @@ def _sums(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss)).cpu().double()  # MPS has no float64
 
 
-def fit(model: nn.Module, course: Course, test: Callable[[nn.Module], Score], compute: Compute) -> Measures:
-    """Train a network in place, and test it on the way.
+def fit(
+    model: nn.Module,
+    course: Course,
+    test: Callable[[nn.Module], Score],
+    compute: Compute,
+    validate: Callable[[nn.Module], Score] | None = None,
+) -> Measures:
+    """Train a network in place, and test it on the way; ``validate`` scores it on held-out images at the same time.
 
     Returns:
-        The score after the last epoch, the highest top-1 seen, and the curve.
+        The score after the last epoch, the highest top-1 seen, and the curve; with ``validate`` also its curve, and the
+        top-1 of the test after the epoch in which it was highest, the first of several.
 
     Raises:
         FloatingPointError: the mean loss of an epoch is not finite. It is looked at once an epoch, so that a
@@ -95,6 +124,7 @@ def fit(model: nn.Module, course: Course, test: Callable[[nn.Module], Score], co
     """
     rates = [group["lr"] for group in course.optimizer.param_groups]
     curve: list[Point] = []
+    validation: list[Point] = []
     seen: dict[str, float] = {}
     for epoch in range(course.epochs):
         for group, rate in zip(course.optimizer.param_groups, rates, strict=True):
@@ -104,11 +134,23 @@ def fit(model: nn.Module, course: Course, test: Callable[[nn.Module], Score], co
         tested = test(model) if due else None
         if tested is not None:
             seen["top1"] = tested.top1
+        if tested is not None and validate is not None:
+            validated = validate(model)
+            validation.append(Point(epoch + 1, validated.loss, validated.top1))
         curve.append(Point(epoch + 1, seen["loss"], tested.top1 if tested is not None else None))
         compute.progress((epoch + 1) * course.batches, course.epochs * course.batches, **seen)
     assert tested is not None, "a course has an epoch, and its last one is tested"
     best = max(point.top1 for point in curve if point.top1 is not None)
-    return Measures(tested.top1, tested.top5, best, tested.loss, tuple(curve))
+    measures = Measures(tested.top1, tested.top5, best, tested.loss, tuple(curve))
+    if not validation:
+        return measures
+    return replace(measures, top1_val=_selected(curve, validation), validation=tuple(validation))
+
+
+def _selected(curve: Iterable[Point], validation: Iterable[Point]) -> float | None:
+    """Return the tested top-1 of the epoch with the highest validated one, the first of several."""
+    tested = {point.epoch: point.top1 for point in curve}
+    return tested[max(validation, key=lambda point: point.top1 or 0.0).epoch]
 
 
 def _train_epoch(model: nn.Module, course: Course, epoch: int, compute: Compute, seen: Mapping[str, float]) -> float:

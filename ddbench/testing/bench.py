@@ -98,10 +98,11 @@ class Bench:
     def teacher(self) -> nn.Module:
         """Return a fresh copy of the teacher, in eval mode, gradients off."""
         self.teachers += 1
-        return copy.deepcopy(self._teacher)
+        return copy.deepcopy(self.original)
 
     @functools.cached_property
-    def _teacher(self) -> nn.Module:
+    def original(self) -> nn.Module:
+        """The teacher itself, of which tasks hand out copies."""
         heard = len(self.heard)
         model = toys.ToyTeacher().squeeze(self.squeeze_task(_TEACHER_SEED))
         del self.heard[heard:]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ddbench.kit.drawing import figure, look
 from ddbench_diagnostics.classes import class_labels, shown_classes
-from ddbench_diagnostics.style import figure, look
 
 if TYPE_CHECKING:
     import pandas as pd

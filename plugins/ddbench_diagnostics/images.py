@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import torch
 from annotated_types import Ge
 
+from ddbench.kit.drawing import figure
 from ddbench_diagnostics.classes import class_labels, of_class, real_sample, shown_classes
-from ddbench_diagnostics.style import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import torch
 from annotated_types import Ge, Gt
 
+from ddbench.kit.drawing import figure, look
 from ddbench_diagnostics.classes import class_labels, of_class, real_sample, shown_classes
 from ddbench_diagnostics.embedding import distilled_logits, logits
-from ddbench_diagnostics.style import figure, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

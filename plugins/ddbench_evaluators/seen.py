@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ddbench.kit import rng
+from ddbench.kit.reading import Part
 from ddbench.types import Labels
-from ddbench_evaluators.splits import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,13 @@ def narrowed(task: EvaluationTask, classes: Tensor) -> EvaluationTask:
     if len(classes) == task.distilled.data.num_classes:
         return task
     labels = _labels(task.labels, classes.to(task.compute.device))
-    return replace(task, labels=labels, test=_test(task.test, classes), build=lambda: _student(task.build(), classes))
+    return replace(
+        task,
+        labels=labels,
+        test=_examples(task.test, classes),
+        validation=None if task.validation is None else _examples(task.validation, classes),
+        build=lambda: _student(task.build(), classes),
+    )
 
 
 class _Columns(nn.Module):
@@ -81,6 +87,6 @@ def _labels(labels: Labels, classes: Tensor) -> Labels:
     return Labels(targets, labels.temperature)
 
 
-def _test(test: Examples, classes: Tensor) -> Examples:
-    chosen = members(test.labels, classes)
-    return Part(test, chosen, torch.searchsorted(classes, test.labels[chosen]))
+def _examples(whole: Examples, classes: Tensor) -> Examples:
+    chosen = members(whole.labels, classes)
+    return Part(whole, chosen, torch.searchsorted(classes, whole.labels[chosen]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import partial
+from collections import deque
+from dataclasses import dataclass, fields, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -12,11 +13,11 @@ from ddbench.errors import UserError
 from ddbench.kit import device, losses, optim, reading, rng, schedule, train, views
 from ddbench.kit.views import Augmentation
 from ddbench.types import Effort, EpochViews, Passes
-from ddbench_evaluators import seen
+from ddbench_evaluators import corrupted, seen
 from ddbench_evaluators.splits import Zoomed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -61,6 +62,10 @@ class Standard:
     on the images of the classes seen by then, with logits, labels and test images of no other class. A teacher that
     labels knows all classes; of its labels, the seen classes' share is taken. At the last step it is the plain exam.
 
+    After the last epoch the calibration error is taken, and with ``corruptions`` the accuracy on corrupted test images,
+    made as they are needed: Hendrycks and Dietterich (ICLR 2019), at the severities of their CIFAR-10-C, which are
+    meant for images of about 32 pixels. The same corrupted images for every student, of noise from seed 0.
+
     Attributes:
         epochs: passes over the distilled images.
         batch_size: views per step; a last batch of one joins the one before it.
@@ -98,9 +103,13 @@ class Standard:
             compare like with like; changes nothing that is measured.
         tasks: in how many tasks the classes come; 1 for all at once.
         step: how many of them have come.
+        corruptions: under which to test as well, with severities from 1 to 5 (3 where none is written):
+            ``jpeg+gaussian-noise:5``, ``all`` or ``all:5``. There are gaussian-noise, shot-noise, impulse-noise,
+            speckle-noise, gaussian-blur, brightness, contrast, pixelate and jpeg.
     """
 
     version: ClassVar[int] = 1
+    validates: ClassVar[bool] = True
 
     epochs: Count = 400
     batch_size: BatchSize = 128
@@ -128,9 +137,11 @@ class Standard:
     reports: Literal["last", "best"] = "last"
     tasks: Count = 1
     step: Count = 1
+    corruptions: str = ""
 
     def __post_init__(self) -> None:
         self.augmentation()
+        corrupted.read(self.corruptions)
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs={self.warmup_epochs} leaves none of epochs={self.epochs}")
         if self.step > self.tasks:
@@ -143,9 +154,9 @@ class Standard:
     def identity(self) -> Mapping[str, object]:
         """Return what changes training or test: whatever an exam is called, equal settings are one exam."""
         idle = self._idle()
-        return {"name": "standard"} | {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name not in idle
-        }
+        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in idle}
+        tested = {"corruptions": corrupted.written(corrupted.read(self.corruptions))} if self.corruptions else {}
+        return {"name": "standard"} | said | tested
 
     def check(self, task: CheckTask) -> None:
         """Refuse a data set that the settings do not fit.
@@ -164,7 +175,7 @@ class Standard:
     def effort(self, task: EffortTask) -> Effort:
         """Return what the student's training and its tests take, classes being taken to be of equal size."""
         share = self.step / self.tasks
-        tests = -(-self.epochs // self.test_every)
+        tests = -(-self.epochs // self.test_every) + len(corrupted.read(self.corruptions))
         return Effort(
             (
                 Passes("student", round(self.epochs * task.images * share), "weights", self.batch_size),
@@ -189,13 +200,34 @@ class Standard:
         return EpochViews(self.epochs, of)
 
     def evaluate(self, task: EvaluationTask) -> Measures:
-        """Return the student's accuracy after its last epoch, the best on the way, and the curve."""
+        """Return the student's accuracy after its last epoch, the best on the way, the curve, and what else is told."""
         data, compute = task.distilled.data, task.compute
         task = seen.narrowed(task, self._seen(data, compute))
         model = device.place(task.build(), compute.device)
-        examples = self._zoomed(reading.resident(task.test, data, compute.device))
-        test = partial(train.score, examples=examples, data=data, compute=compute)
-        return train.fit(model, self._course(model, task), test, compute)
+        test = reading.resident(task.test, data, compute.device)
+        tests: deque[train.Score] = deque(maxlen=1)
+
+        def score(split: Examples) -> train.Score:
+            return train.score(model, self._zoomed(split), data, compute)
+
+        def tested(_: nn.Module) -> train.Score:
+            tests.append(score(test))
+            return tests[-1]
+
+        measures = train.fit(model, self._course(model, task), tested, compute, self._validation(task, score))
+        under = corrupted.scores(self.corruptions, test, lambda split: score(split).top1)
+        mean = fmean(under.values()) if under else None
+        return replace(measures, calibration_error=tests[-1].calibration_error(), top1_corrupted=mean, corrupted=under)
+
+    @staticmethod
+    def _validation(
+        task: EvaluationTask, score: Callable[[Examples], train.Score]
+    ) -> Callable[[nn.Module], train.Score] | None:
+        """Return how the student is scored on held-out images, None where there are none."""
+        if task.validation is None:
+            return None
+        held_out = reading.resident(task.validation, task.distilled.data, task.compute.device)
+        return lambda _: score(held_out)
 
     def _course(self, model: nn.Module, task: EvaluationTask) -> train.Course:
         labels, count = task.labels, len(self._memory(task.distilled, task.compute))
@@ -237,5 +269,6 @@ class Standard:
             "reports": True,
             "tasks": self.step == self.tasks,
             "step": self.step == self.tasks,
+            "corruptions": not self.corruptions,
         }
         return {name for name, holds in idle.items() if holds}

@@ -13,4 +13,6 @@ def ddbench_reporters() -> dict[str, str | type]:
         "markdown": "ddbench_reporters.markdown:Markdown",
         "latex": "ddbench_reporters.latex:Latex",
         "csv": "ddbench_reporters.csv:Csv",
+        "html": "ddbench_reporters.html:Html",
+        "figure": "ddbench_reporters.figure:Figure",
     }

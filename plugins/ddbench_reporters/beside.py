@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ddbench_reporters.layout import GAP, SETTINGS, Table, size
-from ddbench_reporters.spread import Spread, of_values, spread, with_failures
+from ddbench_reporters.layout import CELL, GAP, SETTINGS, Number, Table, size
+from ddbench_reporters.spread import Spread, flags, of_values, spread, with_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
-_CELL = (*SETTINGS, "synthesizer", "ipc", "architecture")
 _IMAGES = ["dataset", "teacher", "synthesizer", "ipc"]
 _TEXTS = ("reported_metric", "reported_dataset", "reported_unreliable", "reported_source")
 _WHAT = {
@@ -35,7 +34,10 @@ _LEGEND = (
 
 @dataclass(frozen=True)
 class _Row:
-    """One published number, and what was measured of the same. ``cell`` is text by column of the frame."""
+    """One published number, and what was measured of the same.
+
+    ``cell`` is text by column of the frame; ``flagged`` counts trials, and is None where nothing was tried.
+    """
 
     cell: dict[str, str]
     metric: str
@@ -47,6 +49,7 @@ class _Row:
     published_for: str
     unreliable: str
     source: str
+    flagged: int | None = None
 
     @property
     def difference(self) -> float:
@@ -73,9 +76,9 @@ def beside(measured: pd.DataFrame, alone: pd.DataFrame) -> Table | None:
         measured: trials; those with a published accuracy have it in ``reported``.
         alone: published numbers that are rows of their own.
     """
-    rows = _ordered([*_of_cells(measured), *(_of_number(number, measured) for _, number in alone.iterrows())])
-    if not rows:
+    if alone.empty and measured["reported"].isna().all():
         return None
+    rows = _ordered([*_of_cells(measured), *(_of_number(number, measured) for _, number in alone.iterrows())])
     shown = [name for name in SETTINGS if len(_values(rows, name)) > 1] + ["synthesizer", "ipc", "architecture"]
     metrics = list(dict.fromkeys(row.metric for row in rows))
     header = (*shown, *(["number"] if len(metrics) > 1 else []), "measured", "paper", "difference", "mark")
@@ -85,18 +88,35 @@ def beside(measured: pd.DataFrame, alone: pd.DataFrame) -> Table | None:
     )
     what = [_WHAT[metrics[0]]] if len(metrics) == 1 else []
     same = [f"dataset {value}" for value in _values(rows, "dataset")] if "dataset" not in shown else []
-    return Table(f"beside the paper: {', '.join((*what, *same))}", header, body, 4, tuple(_notes(rows, shown)))
+    title = f"beside the paper: {', '.join((*what, *same))}"
+    places = tuple({name: value for name, value in row.cell.items() if value != GAP} for row in rows)
+    return Table(title, header, body, 4, tuple(_notes(rows, shown)), places, _behind(rows, len(header) - 4))
+
+
+def _behind(rows: list[_Row], first: int) -> dict[tuple[int, int], Number]:
+    """Return what stands behind the numbers, the first of them in a column."""
+    found = {}
+    for place, row in enumerate(rows):
+        if row.flagged is not None:
+            cell = tuple(row.cell[name] for name in CELL)
+            found[place, first] = Number(row.measured.mean, cell, flagged=row.flagged)
+        elif row.measured.n:
+            found[place, first] = Number(row.measured.mean)
+        found[place, first + 1] = Number(row.paper)
+        found[place, first + 2] = Number(row.difference)
+    return found
 
 
 def _of_cells(measured: pd.DataFrame) -> Iterator[_Row]:
-    for _, trials in measured.groupby(list(_CELL), sort=False, dropna=False):
+    for _, trials in measured.groupby(list(CELL), sort=False, dropna=False):
         published = trials[trials["reported"].notna()]
         if published.empty:
             continue
         number = published.iloc[0]
         accuracy = number["reported_accuracy"]
-        summary = spread(trials[trials["status"] == "done"], "top1_best" if accuracy == "best" else "top1")
-        yield _row(number, summary, with_failures(summary, trials), accuracy)
+        rows = [{str(name): value for name, value in row.items()} for row in trials.to_dict("records")]
+        summary = spread(rows, "top1_best" if accuracy == "best" else "top1")
+        yield replace(_row(number, summary, with_failures(summary, rows), accuracy), flagged=flags(rows))
 
 
 def _of_number(number: pd.Series[Any], measured: pd.DataFrame) -> _Row:
@@ -116,14 +136,14 @@ def _cost(number: pd.Series[Any], measured: pd.DataFrame) -> Spread:
         "seconds_per_ipc": made["synthesize_seconds"] / made["ipc"],
         "peak_memory_bytes": made["synthesize_peak_memory_bytes"],
     }
-    return of_values(costs[metric].dropna())
+    return of_values(costs[metric].dropna().tolist())
 
 
 def _row(number: pd.Series[Any], summary: Spread, shown: str, accuracy: str) -> _Row:
     missing = number.isna()
-    text = {name: "" if missing[name] else str(number[name]) for name in (*_CELL, *_TEXTS)}
+    text = {name: "" if missing[name] else str(number[name]) for name in (*CELL, *_TEXTS)}
     return _Row(
-        cell={name: text[name] or GAP for name in _CELL},
+        cell={name: text[name] or GAP for name in CELL},
         metric=text["reported_metric"],
         accuracy=accuracy,
         measured=summary,
@@ -138,11 +158,11 @@ def _row(number: pd.Series[Any], summary: Spread, shown: str, accuracy: str) -> 
 
 def _ordered(rows: list[_Row]) -> list[_Row]:
     """Order as the main table does: as the run did, by ipc within a method; what nobody measured comes after."""
-    places = {name: list(dict.fromkeys(row.cell[name] for row in rows)) for name in _CELL}
+    places = {name: list(dict.fromkeys(row.cell[name] for row in rows)) for name in CELL}
 
     def place(row: _Row) -> tuple[int, ...]:
         ipc = row.cell["ipc"]
-        found = {name: places[name].index(row.cell[name]) for name in _CELL}
+        found = {name: places[name].index(row.cell[name]) for name in CELL}
         return tuple((found | {"ipc": int(ipc) if ipc != GAP else 0}).values())
 
     return sorted(rows, key=place)

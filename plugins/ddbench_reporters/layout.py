@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GAP = "\N{EN DASH}"
 SETTINGS = ("dataset", "data", "precision", "teacher", "labeler", "evaluator")  # of a cell, beside method, ipc, student
+ROW = (*SETTINGS, "synthesizer", "ipc")
+CELL = (*ROW, "architecture")
+
+
+@dataclass(frozen=True)
+class Number:
+    """What stands behind a number of a table.
+
+    Attributes:
+        value: unrounded, NaN for a gap; tables sort by it.
+        cell: of which cell's trials it is, the values of ``CELL`` as text; empty where it is of none or of several.
+        best: whether it stands out from the others of its column (:mod:`ddbench_reporters.best`).
+        flagged: how many of its trials are flagged.
+    """
+
+    value: float
+    cell: tuple[str, ...] = ()
+    best: bool = False
+    flagged: int = 0
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text. ``numeric`` is how many columns from the right hold numbers."""
+    """A table as text. ``numeric`` is how many columns from the right hold numbers.
+
+    Attributes:
+        places: of each row its coordinates, those of ``ROW`` as far as they are known.
+        behind: what stands behind numbers, by row and column.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: int
     notes: tuple[str, ...] = ()
+    places: tuple[Mapping[str, str], ...] = ()
+    behind: Mapping[tuple[int, int], Number] = field(default_factory=dict)
+
+    def best(self, row: int, column: int) -> bool:
+        """Tell whether a number stands out from the others of its column."""
+        return (row, column) in self.behind and self.behind[row, column].best
 
 
 def seconds(value: float) -> str:

@@ -20,13 +20,18 @@ class Markdown:
 
     def render(self, task: RenderTask) -> str:
         """Return the tables."""
-        return "\n\n".join(_write(table) for table in tables(task.frame)) + "\n"
+        return "\n\n".join(_write(table) for table in tables(task)) + "\n"
 
 
 def _write(table: Table) -> str:
     names = len(table.header) - table.numeric
     rule = ("---",) * names + ("---:",) * table.numeric
-    lines = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (table.header, rule, *table.rows)
-    ]
+    body = (_emphasised(table, place) for place in range(len(table.rows)))
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (table.header, rule, *body)]
     return "\n".join([f"**{table.title}**", "", *lines, "", *(f"{note}  " for note in table.notes)]).rstrip()
+
+
+def _emphasised(table: Table, place: int) -> tuple[str, ...]:
+    return tuple(
+        f"**{words}**" if table.best(place, column) else words for column, words in enumerate(table.rows[place])
+    )

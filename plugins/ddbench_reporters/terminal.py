@@ -31,7 +31,7 @@ class Terminal:
         console = Console(
             file=io.StringIO(), width=task.width, force_terminal=task.color, color_system="auto" if task.color else None
         )
-        for table in tables(task.frame):
+        for table in tables(task):
             _draw(table, console)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
         return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
@@ -53,12 +53,14 @@ def _grid(table: Table, between: str) -> Grid:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(table.header):
         number = place >= len(table.header) - table.numeric
         head = name.replace(" ", between) if number else name
         grid.add_column(escape(head), justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in table.rows:
-        grid.add_row(*map(escape, row))
+    for place, row in enumerate(table.rows):
+        cells = (Text(words, "bold" if table.best(place, column) else "") for column, words in enumerate(row))
+        grid.add_row(*cells)
     return grid

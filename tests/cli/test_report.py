@@ -77,7 +77,7 @@ def test_a_file_that_is_no_result_is_named_in_one_line(command: Call, content: s
 
     ended = command("report")
 
-    assert ended.code == 2
+    assert ended.code == 3
     assert len(ended.err.splitlines()) == 1
     assert "results/stray.json" in ended.err
 
@@ -146,3 +146,84 @@ def test_a_benchmark_file_that_cannot_be_read_is_named_in_one_line(command: Call
     assert ended.err == (
         "Error: benchmark file paper.toml: 'reported': table 1: unknown key 'tpo1'; did you mean 'top1'?\n"
     )
+
+
+@pytest.mark.usefixtures("results")
+def test_several_sources_are_one_report_and_a_trial_is_counted_once(command: Call) -> None:
+    assert command("export", "results", "-o", "all.csv").code == 0
+    shutil.copytree("results", "more")
+    file = next(Path("more").rglob("*.json"))
+    file.write_text(file.read_text().replace("toy-synth", "toy-other"))
+
+    ended = command("report", "all.csv", "more")
+
+    assert ended.code == 0
+    assert "(2)" in ended.out
+    assert "toy-other" in ended.out
+    assert "there more than once" in ended.err
+
+
+def test_html_writes_a_page_with_the_images_of_the_store(run: Call, command: Call) -> None:
+    pytest.importorskip("matplotlib")
+    assert run().code == 0
+
+    ended = command("report", "results", "--html", "report.html")
+
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    page = Path("report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("data:image/png") == 3, "one picture for each class of the toys"
+    assert page == command("report", "results", "--format", "html").out
+
+
+@pytest.mark.usefixtures("results")
+def test_a_page_says_which_images_are_not_at_hand(command: Call) -> None:
+    pytest.importorskip("matplotlib")
+
+    page = command("report", "--format", "html").out
+
+    assert "store: the images of toy-synth." in page
+    assert "data:image/png" not in page
+
+
+def test_damaged_images_are_left_out_with_a_warning(run: Call, command: Call) -> None:
+    pytest.importorskip("matplotlib")
+    assert run().code == 0
+    for file in Path("store", "synthesize").rglob("*.safetensors"):
+        file.write_bytes(b"nothing")
+
+    ended = command("report", "results", "--html", "report.html")
+
+    assert ended.code == 0
+    assert "does not match its checksum; 'ddbench cache verify' removes it" in ended.err
+    assert "the images of toy-synth" in Path("report.html").read_text()
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("options", [["--format", "latex"], ["--output", "other.html"]])
+def test_html_and_what_it_is_short_for_may_not_disagree(command: Call, options: list[str]) -> None:
+    ended = command("report", "results", "--html", "report.html", *options)
+
+    assert ended.code == 2
+    assert ended.err == ("Error: --html FILE is short for --format html --output FILE: leave out what it says\n")
+    assert not Path("report.html").exists()
+
+
+@pytest.mark.usefixtures("results")
+def test_a_page_without_matplotlib_names_what_to_install(command: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddbench_reporters.figure.find_spec", lambda _: None)
+
+    ended = command("report", "results", "--html", "report.html")
+
+    assert (ended.code, ended.err) == (2, "Error: figures need matplotlib: pip install 'ddbench[figures]'\n")
+
+
+@pytest.mark.usefixtures("results")
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown(command: Call) -> None:
+    Path("results", "half.json").write_text('{"schema": 1')
+
+    ended = command("report", "results")
+
+    assert ended.code == 3
+    assert "toy-synth" in ended.out
+    assert "results/half.json" in ended.err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,11 +10,11 @@ import pytest
 
 from ddbench import exports, frames, results
 from ddbench.errors import UserError
+from ddbench.keys import digest
 from ddbench.reported import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ddbench.plan import Plan
 
@@ -51,7 +52,8 @@ def test_numbers_are_floats_and_seeds_and_counts_are_integers(documents: Documen
         "top1", "top5", "top1_best", "loss", "teacher_top1", "squeeze_seconds", "synthesize_seconds", "relabel_seconds",
         "evaluate_seconds", "peak_memory_bytes", "image_bytes", "label_bytes", "reported", "reported_std",
         "synthesize_peak_memory_bytes", "synthesize_forward_images", "synthesize_backward_images",
-        "pretrain_seconds", "prepare_seconds", "prepare_peak_memory_bytes",
+        "pretrain_seconds", "prepare_seconds", "prepare_peak_memory_bytes", "top1_val", "top1_corrupted",
+        "calibration_error",
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind == "f"} == floats
     assert {name for name, kind in kinds.items() if kind == "i"} == {"ipc", "synthesis_seed", "evaluation_seed"}
@@ -190,7 +192,7 @@ def test_a_number_of_images_is_a_row_for_each_set_of_images_that_it_belongs_to(d
 def test_a_flag_reaches_the_frame(found: dict[str, Any], saved: Saved) -> None:
     edited = copy.deepcopy(found)
     edited["stages"]["evaluate"]["facts"]["seed"] = 5
-    assert frames.load(saved(found, edited))["flag"].tolist() == ["", "key differs"]
+    assert frames.load(saved(edited))["flag"].tolist() == ["key differs"]
 
 
 # ---------------------------------------------------------------------------------------------- exports
@@ -198,7 +200,7 @@ def test_a_flag_reaches_the_frame(found: dict[str, Any], saved: Saved) -> None:
 
 @pytest.mark.parametrize("suffix", exports.SUFFIXES)
 def test_an_export_gives_the_frame_again(documents: Documents, tmp_path: Path, suffix: str) -> None:
-    failed = documents()[0] | {"status": "failed", "error": 'a "quoted", comma\nand a line', "measures": None}
+    failed = documents(seeds=2)[0] | {"status": "failed", "error": 'a "quoted", comma\nand a line', "measures": None}
     table = frames.frame([*documents(synth="toy-synth,toy-synth[noise=1]", seeds="0-1"), failed])
     exports.write(table, tmp_path / f"all{suffix}")
     pd.testing.assert_frame_equal(frames.load(tmp_path / f"all{suffix}"), table, check_dtype=False)
@@ -212,6 +214,61 @@ def test_a_key_that_looks_like_a_number_stays_a_text(documents: Documents, tmp_p
 def test_several_sources_are_one_frame(documents: Documents, saved: Saved, tmp_path: Path) -> None:
     exports.write(frames.frame(documents(ipc=1)), tmp_path / "more.parquet")
     assert frames.load(saved(*documents()), tmp_path / "more.parquet")["ipc"].tolist() == [2, 1]
+
+
+def test_a_single_result_file_is_a_source_too(documents: Documents, saved: Saved) -> None:
+    [document] = documents()
+    [path] = saved(document).rglob("*.json")
+    assert frames.load(path)["key"].tolist() == [document["key"]]
+    assert frames.gather(path).documents == (results.read(path),)
+
+
+def test_bad_files_are_told_and_the_rest_is_gathered(documents: Documents, saved: Saved) -> None:
+    folder = saved(*documents(seeds="0-1"))
+    (folder / "half.json").write_text('{"schema": 1, "tri')
+    (folder / "empty.json").touch()
+    with pytest.raises(UserError, match=r"empty\.json is empty"):
+        frames.load(folder)
+    found = frames.gather(folder)
+    assert len(found.frame) == len(found.documents) == 2
+    assert [Path(line.split()[2]).name for line in found.bad] == ["empty.json", "half.json"]
+
+
+def test_nothing_but_bad_files_is_an_error(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.json").touch()
+    with pytest.raises(UserError, match=r"a\.json is empty; .* \(and 2 more such files\)"):
+        frames.gather(tmp_path)
+
+
+def test_a_trial_that_is_there_twice_is_taken_once_the_newest_sound_one(documents: Documents, saved: Saved) -> None:
+    [old] = documents()
+    measures = dict.fromkeys(("top1", "top5", "top1_best", "loss"), 1.0)
+    sealed = {name: value for name, value in old.items() if name != "checksum"}
+    sealed |= {"measures": measures, "started_at": "9999-01-01T00:00:00+00:00"}
+    new = sealed | {"checksum": digest(sealed)}
+    edited = new | {"measures": measures | {"top1": 99.0}, "started_at": "9999-12-31T00:00:00+00:00"}
+    failed = {**new, "status": "failed", "error": "x", "measures": None, "started_at": "9999-12-31T00:00:00+00:00"}
+    for order in ((old, new, edited, failed), (failed, edited, new, old)):
+        found = frames.gather(saved(*order))
+        assert found.frame["top1"].tolist() == [1.0]
+        assert found.frame["flag"].tolist() == [""]
+        assert found.repeated.startswith("trials that are there more than once: 1, such as in ")
+        assert found.repeated.endswith("the newest sound one is taken; numbers differ in 1; flagged among them: 2")
+
+
+def test_a_file_that_two_sources_hold_is_no_trial_found_twice(documents: Documents, saved: Saved) -> None:
+    folder = saved(*documents())
+    found = frames.gather(folder, folder / "deep")
+    assert (len(found.frame), found.repeated) == (1, "")
+
+
+def test_a_trial_in_a_folder_and_in_its_export_is_one_trial(documents: Documents, saved: Saved, tmp_path: Path) -> None:
+    folder = saved(*documents())
+    exports.write(frames.load(folder), tmp_path / "all.csv")
+    found = frames.gather(tmp_path / "all.csv", folder)
+    assert len(found.frame) == 1
+    assert "all.csv" in found.repeated
 
 
 @pytest.mark.parametrize(

@@ -301,8 +301,8 @@ def test_entries_come_sorted_in_the_order_of_a_run_and_by_name() -> None:
     entries = registry().entries()
     kinds = [entry.kind for entry in entries]
     assert list(dict.fromkeys(kinds)) == [
-        "dataset", "architecture", "teacher", "generator", "synthesizer", "labeler", "evaluator", "executor",
-        "reporter", "diagnostic",
+        "dataset", "architecture", "teacher", "generator", "synthesizer", "labeler", "evaluator", "metric",
+        "executor", "reporter", "diagnostic",
     ]  # fmt: skip
     names = [entry.name for entry in registry().entries("architecture")]
     assert names == sorted(names)

@@ -407,3 +407,15 @@ def test_a_parameter_without_a_default_is_given_by_the_user_and_shown(run: Run, 
     assert set(frame["status"]) == {"done"}
     with pytest.raises(ddbench.UserError, match=r"'needy'.*strength"):
         run(synth="needy")
+
+
+def test_listeners_hear_of_each_trial_once_its_file_is_written(run: Run) -> None:
+    ear = listen()
+
+    run()
+    run()
+
+    told = [event.payload["result"] for event in ear.events if event.name == "trial-finished"]
+    written = sorted(documents().values(), key=lambda document: document["trial"]["evaluation_seed"])
+    assert sorted(told[:2], key=lambda document: document["trial"]["evaluation_seed"]) == written
+    assert sorted(told[2:], key=lambda document: document["trial"]["evaluation_seed"]) == written

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from ddbench_diagnostics import style
 from ddbench_diagnostics.feature_distance import FeatureDistance
 from ddbench_diagnostics.images import Images
 from ddbench_diagnostics.logits_map import LogitsMap
@@ -23,10 +22,6 @@ RATIOS = {"ratio": 0.8, "ratio/stripes 0": 0.6, "ratio/stripes 1": 0.8, "ratio/s
 
 def words(axis: Any) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def test_seventy_seven_looks_differ() -> None:
-    assert len({style.look(number) for number in range(77)}) == 77
 
 
 def test_real_images_of_the_same_classes_stand_beside_them_where_they_are_asked_for(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from ddbench.kit import crops
+from ddbench.kit import corruptions, crops
+from ddbench.kit.reading import Part
 from ddbench.testing.toys import ToyDataset
 from ddbench.types import Place
-from ddbench_evaluators.splits import Part, Zoomed
+from ddbench_evaluators.splits import Corrupted, Zoomed
 
 TEST = ToyDataset().open("test", Place(Path(), Path()))
 
@@ -25,3 +26,18 @@ def test_a_zoomed_split_shows_every_image_larger_and_as_large() -> None:
     assert torch.equal(zoomed.labels, TEST.labels)
     assert torch.equal(zoomed.images(slice(4, 9)), crops.zoom(TEST.images(slice(4, 9)), 12))
     assert zoomed.images(slice(4, 9)).shape == TEST.images(slice(4, 9)).shape
+
+
+def test_a_corrupted_split_has_the_same_images_at_every_call_and_others_in_every_batch() -> None:
+    corrupted = Corrupted(TEST, "gaussian-noise", 5)
+    assert torch.equal(corrupted.labels, TEST.labels)
+    first = corrupted.images(slice(0, 8))
+    assert torch.equal(first, Corrupted(TEST, "gaussian-noise", 5).images(slice(0, 8)))
+    assert torch.equal(first, corrupted.images(torch.arange(8)))
+    noise = [corrupted.images(part).int() - TEST.images(part).int() for part in (slice(0, 8), slice(8, 16))]
+    assert not torch.equal(*noise)
+
+
+def test_a_corrupted_split_is_corrupted_as_the_kit_does() -> None:
+    images = Corrupted(TEST, "contrast", 2).images(slice(3, 9))
+    assert torch.equal(images, corruptions.corrupt(TEST.images(slice(3, 9)), "contrast", 2, seed=0))

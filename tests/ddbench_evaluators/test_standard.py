@@ -51,9 +51,14 @@ def computing(seed: int = 0, precision: str = "float32") -> Compute:
 
 
 def evaluate(
-    seed: int = 0, labels: Labels | None = None, precision: str = "float32", test: Examples = TEST, **options: Any
+    seed: int = 0,
+    labels: Labels | None = None,
+    precision: str = "float32",
+    test: Examples = TEST,
+    validation: Examples | None = None,
+    **options: Any,
 ) -> Measures:
-    task = EvaluationTask(DISTILLED, labels or Labels(one_hot), test, build, computing(seed, precision))
+    task = EvaluationTask(DISTILLED, labels or Labels(one_hot), test, build, computing(seed, precision), validation)
     return Standard(**{**SHORT, **options}).evaluate(task)
 
 
@@ -189,6 +194,60 @@ def test_test_images_are_zoomed_and_nothing_else_is() -> None:
     zoomed = ToyExamples(crops.zoom(TEST.images(slice(None)), 11), TEST.labels)
     assert evaluate(zoom=11) == evaluate(test=zoomed)
     assert evaluate(zoom=11) != evaluate()
+
+
+def test_the_calibration_error_is_of_the_network_after_the_last_epoch() -> None:
+    assert evaluate(test_every=1).calibration_error == evaluate(test_every=12).calibration_error
+    assert 0 < (evaluate().calibration_error or 0) < 1
+
+
+def test_held_out_images_select_an_epoch_and_change_nothing_else() -> None:
+    plain, measures = evaluate(test_every=1), evaluate(test_every=1, validation=TEST)
+    assert measures.top1_val == measures.top1_best  # the split by which it is selected is the one that is tested
+    assert [point.top1 for point in measures.validation] == [point.top1 for point in measures.curve]
+    assert (plain.top1, plain.curve, plain.top1_val) == (measures.top1, measures.curve, None)
+
+
+def test_held_out_images_are_of_the_classes_seen_and_zoomed_like_those_of_the_test() -> None:
+    measures = evaluate(test_every=1, validation=TEST, tasks=3, step=2, zoom=9)
+    assert [point.top1 for point in measures.validation] == [point.top1 for point in measures.curve]
+
+
+def test_corrupted_images_are_tested_after_the_last_epoch_and_change_nothing_else() -> None:
+    plain, measures = evaluate(), evaluate(corruptions="jpeg:5+gaussian-noise")
+    assert list(measures.corrupted) == ["gaussian-noise:3", "jpeg:5"]
+    assert measures.top1_corrupted == pytest.approx(sum(measures.corrupted.values()) / 2)
+    assert (measures.top1, measures.loss, measures.curve) == (plain.top1, plain.loss, plain.curve)
+    assert plain.corrupted == {}
+    assert plain.top1_corrupted is None
+
+
+def test_corrupted_images_are_zoomed_like_the_others() -> None:
+    zoomed = evaluate(zoom=24, epochs=6, corruptions="contrast:5")
+    assert zoomed.corrupted != evaluate(epochs=6, corruptions="contrast:5").corrupted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fog", "'fog' is none; there are gaussian-noise, "),
+        ("jpeg+", "'' is none"),
+        ("jpeg:6", "severity '6' of 'jpeg:6' is none of 1 to 5"),
+        ("jpeg:", "severity '' of 'jpeg:' is none of 1 to 5"),
+    ],
+)
+def test_a_corruption_that_there_is_not_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Standard(corruptions=text)
+
+
+def test_the_same_corruptions_are_one_exam_however_they_are_written() -> None:
+    one, two = Standard(corruptions="jpeg+contrast:2").identity(), Standard(corruptions="contrast:2+jpeg:3").identity()
+    assert one == two != Standard().identity()
+    assert one["corruptions"] == "contrast:2+jpeg:3"
+    assert "corruptions" not in Standard().identity()
+    assert str(Standard(corruptions="all:2").identity()["corruptions"]).count(":2") == 9
+    assert Standard(corruptions=str(one["corruptions"])).identity() == one
 
 
 def test_equal_settings_are_one_exam_whatever_is_left_unused_or_only_reported() -> None:

@@ -9,10 +9,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ddbench.types import RenderTask
+from ddbench_reporters import tables as reporters
 from ddbench_reporters.layout import GAP, Table
-from ddbench_reporters.tables import tables
 
 Frame = Callable[..., pd.DataFrame]
+
+
+def tables(frame: pd.DataFrame) -> tuple[Table, ...]:
+    """Return the tables of a frame."""
+    return reporters.tables(RenderTask(frame))
+
+
 PAPER = {"reported": 60.0, "reported_metric": "top1", "reported_unreliable": "", "reported_source": "DWA, Table 3"}
 
 

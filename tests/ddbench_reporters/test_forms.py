@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import math
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -16,6 +18,9 @@ from ddbench_reporters.csv import Csv
 from ddbench_reporters.latex import Latex, escape
 from ddbench_reporters.markdown import Markdown
 from ddbench_reporters.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Frame = Callable[..., pd.DataFrame]
 
@@ -65,7 +70,7 @@ def test_markdown_escapes_pipes_and_aligns_numbers_to_the_right(awkward: pd.Data
 def test_latex_has_booktabs_rules_and_as_many_cells_in_every_row(awkward: pd.DataFrame) -> None:
     text = Latex().render(RenderTask(awkward))
 
-    tabulars = re.findall(r"\\begin\{tabular\}\{([lr]+)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
+    tabulars = re.findall(r"\\begin\{tabular\}\{@\{\}([lr]+)@\{\}\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
     assert len(tabulars) == text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
     for (columns, body), count in zip(tabulars, (2, 1, 2), strict=True):
         lines = body.splitlines()
@@ -87,6 +92,10 @@ def test_latex_has_booktabs_rules_and_as_many_cells_in_every_row(awkward: pd.Dat
         ("\\ ~ ^", r"\textbackslash{} \textasciitilde{} \textasciicircum{}"),
         ("61.0 ± 0.7", r"61.0 $\pm$ 0.7"),
         ("> 2 s.d.", "$>$ 2 s.d."),
+        ("dwa[rho=0.02]", "dwa{[}rho=0.02]"),
+        ('a|b "c"', "a$|$b ''c''"),
+        ("Müller 数", r"Müller \texttt{U+6570}"),
+        ("line\nbreak", "line break"),
     ],
 )
 def test_latex_makes_special_characters_harmless(text: str, escaped: str) -> None:
@@ -142,3 +151,41 @@ def test_the_terminal_breaks_heads_over_numbers_before_it_breaks_names(frame: Fr
     assert "passes per ipc" in wide
     assert "passes per ipc" not in narrow
     assert all("diffusion-memory" in shown for shown in (wide.partition("cost")[2], narrow.partition("cost")[2]))
+
+
+HOSTILE = '\\input{x} $x$ 50 % & #1 _a^b ~c {d} [e] *f "g" <h> |i| \u6570 \u200b \x07 \\'
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX is installed here")
+def test_latex_compiles_whatever_the_names_are_and_fits_the_page(frame: Frame, tmp_path: Path) -> None:
+    table = frame(
+        *({"synthesizer": HOSTILE, "architecture": f"net {number}", "top1": 50.0 + number} for number in range(9)),
+        {"synthesizer": "[first]", "teacher": "*", "status": "failed", "error": HOSTILE},
+        {"top1": 50.0, "reported": 52.5, "reported_metric": "top1", "reported_source": HOSTILE},
+    )
+    preamble = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "paper.tex").write_text(f"{preamble}\n{Latex().render(RenderTask(table))}\\end{{document}}\n")
+
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "paper.tex"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=120)
+
+    assert ended.returncode == 0, ended.stdout.decode(errors="replace")[-1500:]
+    assert (tmp_path / "paper.pdf").stat().st_size > 0
+    assert b"Overfull" not in ended.stdout
+
+
+def test_the_best_number_stands_out_in_each_form(frame: Frame) -> None:
+    rivals = {"dwa": (90.0, 90.2), "random": (80.0, 80.2)}
+    trials = [(name, seed, top1) for name, both in rivals.items() for seed, top1 in enumerate(both)]
+    table = frame(*({"synthesizer": name, "evaluation_seed": seed, "top1": top1} for name, seed, top1 in trials))
+
+    assert r"dwa & 10 & \textbf{90.1 $\pm$ 0.1 (2)} &" in Latex().render(RenderTask(table))
+    assert "| dwa | 10 | **90.1 ± 0.1 (2)** |" in Markdown().render(RenderTask(table))
+    assert "\x1b[1m90.1 ± 0.1 (2)" in Terminal().render(RenderTask(table, color=True))
+    assert "80.1 ± 0.1 (2) |" in Markdown().render(RenderTask(table))
+
+
+def test_latex_writes_a_minus_where_a_number_begins_with_a_hyphen(frame: Frame) -> None:
+    table = frame({"top1": 50.0, "reported": 52.5, "reported_metric": "top1", "reported_source": "a paper"})
+
+    assert "& $-$2.5 &" in Latex().render(RenderTask(table))

@@ -10,11 +10,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ddbench.types import RenderTask
+from ddbench_reporters import tables as reporters
 from ddbench_reporters.layout import GAP, Table, seconds, size
 from ddbench_reporters.spread import spread
-from ddbench_reporters.tables import tables
 
 Frame = Callable[..., pd.DataFrame]
+
+
+def tables(frame: pd.DataFrame) -> tuple[Table, ...]:
+    """Return the tables of a frame."""
+    return reporters.tables(RenderTask(frame))
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the trials of a frame, one by one."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def by_name(table: Table, row: int = 0) -> dict[str, str]:
@@ -30,7 +41,7 @@ def trainings(*accuracies: float, **special: Any) -> list[dict[str, Any]]:
 def test_the_spread_over_trainings_is_the_sample_standard_deviation(frame: Frame) -> None:
     accuracies = [61.2, 63.9, 58.4, 60.0]
 
-    found = spread(frame(*trainings(*accuracies)))
+    found = spread(rows(frame(*trainings(*accuracies))))
 
     assert found.mean == pytest.approx(statistics.mean(accuracies))
     assert found.std == pytest.approx(statistics.stdev(accuracies))
@@ -39,14 +50,14 @@ def test_the_spread_over_trainings_is_the_sample_standard_deviation(frame: Frame
 
 
 def test_one_training_has_a_mean_and_no_spread(frame: Frame) -> None:
-    assert str(spread(frame(*trainings(61.24)))) == "61.2 (1)"
+    assert str(spread(rows(frame(*trainings(61.24))))) == "61.2 (1)"
 
 
 def test_the_spread_over_several_distillations_is_over_the_means_of_their_trainings(frame: Frame) -> None:
     first, second = [60.0, 62.0, 64.0], [70.0, 71.0, 75.0]
     trials = frame(*trainings(*first), *trainings(*second, synthesis_seed=1))
 
-    found = spread(trials)
+    found = spread(rows(trials))
 
     means = [statistics.mean(first), statistics.mean(second)]
     assert found.n == 2
@@ -217,3 +228,51 @@ def test_what_a_method_prepares_has_a_column_where_one_of_them_does(frame: Frame
     assert all(len(row) == len(cost.header) for row in cost.rows)
     _, plain = tables(frame(*trainings(80.0)))
     assert "prepare s" not in plain.header
+
+
+def test_a_cell_with_flagged_trials_says_how_many(frame: Frame) -> None:
+    accuracy, _ = tables(frame(*trainings(90.0, 92.0), {"evaluation_seed": 2, "top1": 91.0, "flag": "edited"}))
+
+    assert by_name(accuracy)["resnet50"] == "91.0 ± 1.0 (3), 1 flagged"
+    assert accuracy.behind[0, accuracy.header.index("resnet50")].flagged == 1
+
+
+def test_behind_a_number_are_its_value_unrounded_and_its_cell(frame: Frame) -> None:
+    accuracy, cost = tables(frame(*trainings(90.0, 92.5), *trainings(40.0, architecture="vgg16")))
+
+    number = accuracy.behind[0, accuracy.header.index("resnet50")]
+    assert number.value == 91.25
+    assert number.cell[-3:] == ("dwa", "10", "resnet50")
+    assert accuracy.behind[0, accuracy.header.index("mean")].value == (91.25 + 40.0) / 2
+    assert cost.behind[0, cost.header.index("labels")].value == 44_800_000.0
+    assert accuracy.places[0]["labeler"] == "online"
+
+
+def test_the_number_that_leads_its_exam_is_the_best_of_its_column_and_no_other(frame: Frame) -> None:
+    trials = frame(
+        *trainings(90.0, 90.2, 90.1),
+        *trainings(80.0, 80.3, 80.2, synthesizer="random"),
+        *trainings(85.0, 85.3, 85.2, synthesizer="random", labeler="hard"),  # alone in its exam
+        *trainings(60.0, 61.0, architecture="vgg16"),
+        *trainings(60.1, 61.1, architecture="vgg16", synthesizer="random"),  # too near
+    )
+    accuracy, _ = tables(trials)
+
+    assert [accuracy.rows[row][1] for row, column in accuracy.behind if accuracy.best(row, column)] == ["dwa"]
+    assert any(note.startswith("bold: ") for note in accuracy.notes)
+
+
+def test_a_flagged_result_is_never_the_best(frame: Frame) -> None:
+    good = trainings(90.0, 90.2, 90.1)
+    good[0]["flag"] = "edited"
+    accuracy, _ = tables(frame(*good, *trainings(80.0, 80.3, 80.2, synthesizer="random")))
+
+    assert not any(accuracy.best(*place) for place in accuracy.behind)
+
+
+def test_the_epoch_that_counts_is_chosen_by_name(frame: Frame) -> None:
+    trials = frame({"top1": 50.0, "top1_best": 60.0}, {"top1": 52.0, "top1_best": 61.0, "evaluation_seed": 1})
+    accuracy, _ = reporters.tables(RenderTask(trials, select="best"))
+
+    assert by_name(accuracy)["resnet50"] == "60.5 ± 0.7 (2)"
+    assert "after the epoch that is best on that split" in accuracy.notes[0]

@@ -18,6 +18,8 @@ from ddbench.testing.toys import ToyDataset, ToyNet
 from ddbench.types import Compute, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ddbench.types import Measures, Views
 
 PLACE = Place(Path(), Path())
@@ -40,7 +42,13 @@ def toy_net(toy: ToyDataset) -> nn.Module:
         return ToyNet().build(toy.spec(PLACE))
 
 
-def fitted(epochs: int = 12, test_every: int = 5, schedule: float = 1.0, spoil: int = -1) -> tuple[Measures, nn.Module]:
+def fitted(
+    epochs: int = 12,
+    test_every: int = 5,
+    schedule: float = 1.0,
+    spoil: int = -1,
+    validate: Callable[[nn.Module], train.Score] | None = None,
+) -> tuple[Measures, nn.Module]:
     """Train the toy network; ``spoil`` is the epoch, from 0, whose loss is not a number."""
     toy = ToyDataset()
     data, split, work = toy.spec(PLACE), toy.open("train", PLACE), compute()
@@ -60,7 +68,7 @@ def fitted(epochs: int = 12, test_every: int = 5, schedule: float = 1.0, spoil: 
         test_every=test_every,
     )
     test = partial(train.score, examples=toy.open("test", PLACE), data=data, compute=work)
-    return train.fit(model, course, test, work), model
+    return train.fit(model, course, test, work, validate), model
 
 
 def logits_of(model: nn.Module, toy: ToyDataset) -> Tensor:
@@ -80,6 +88,26 @@ def test_the_score_is_scikit_learns(classes: int, monkeypatch: pytest.MonkeyPatc
     assert scored.top1 == pytest.approx(100 * accuracy_score(labels, logits.argmax(1)))
     assert scored.top5 == pytest.approx(100 * top5)
     assert scored.loss == pytest.approx(log_loss(labels, np.exp(logits) / np.exp(logits).sum(1, keepdims=True)))
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+def test_the_calibration_error_is_torchmetrics_over_all_classes(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibration_error = pytest.importorskip("torchmetrics.functional.classification").multiclass_calibration_error
+    toy = ToyDataset(classes=classes)
+    model, test = toy_net(toy), toy.open("test", PLACE)
+    monkeypatch.setattr(train, "SCORED_AT_ONCE", 16)
+    scored = train.score(model, test, toy.spec(PLACE), compute())
+    shares = logits_of(model, toy).float().softmax(1)
+    expected = calibration_error(shares, test.labels, num_classes=classes, n_bins=15, norm="l1")
+    assert scored.calibration_error() == pytest.approx(float(expected), abs=1e-6)
+    assert scored.calibration_error() > 0
+
+
+def test_the_calibration_error_at_a_point_computed_by_hand() -> None:
+    sure, unsure = torch.full((4,), 0.97), torch.full((6,), 0.5)
+    hits = torch.tensor([1.0, 1, 1, 0, 1, 1, 0, 0, 0, 0])  # three of four, two of six
+    scored = train.Score(50.0, 100.0, 1.0, torch.cat((sure, unsure)), hits)
+    assert scored.calibration_error() == pytest.approx(0.4 * (0.97 - 0.75) + 0.6 * (0.5 - 1 / 3), abs=1e-6)
 
 
 def test_a_score_leaves_the_network_as_it_was() -> None:
@@ -128,6 +156,32 @@ def test_the_curve_has_every_epoch_and_a_score_every_few_and_at_the_end() -> Non
     assert [point.epoch for point in curve] == list(range(1, 13))
     assert [point.epoch for point in curve if point.top1 is not None] == [5, 10, 12]
     assert curve[-1].loss < curve[0].loss
+
+
+def held_out_scores(*tops: float) -> Callable[[nn.Module], train.Score]:
+    scores = iter(tops)
+    return lambda _: train.Score(next(scores), 100.0, 0.5)
+
+
+def test_the_validated_accuracy_is_that_of_the_test_after_the_epoch_that_validated_best() -> None:
+    plain, _ = fitted(epochs=8, test_every=2)
+    tested = {point.epoch: point.top1 for point in plain.curve if point.top1 is not None}
+    measures, _ = fitted(epochs=8, test_every=2, validate=held_out_scores(10.0, 40.0, 30.0, 20.0))
+    assert measures.top1_val == tested[4]
+    assert [(point.epoch, point.top1) for point in measures.validation] == [(2, 10.0), (4, 40.0), (6, 30.0), (8, 20.0)]
+    assert (measures.top1, measures.top1_best, measures.curve) == (plain.top1, plain.top1_best, plain.curve)
+
+
+def test_of_epochs_that_validate_alike_the_first_is_taken() -> None:
+    measures, _ = fitted(epochs=8, test_every=2, schedule=3.0, validate=held_out_scores(10.0, 40.0, 40.0, 20.0))
+    tested = {point.epoch: point.top1 for point in measures.curve}
+    assert measures.top1_val == tested[4] != tested[6]
+
+
+def test_without_held_out_images_nothing_is_validated() -> None:
+    measures, _ = fitted(epochs=2)
+    assert measures.top1_val is None
+    assert measures.validation == ()
 
 
 def test_the_schedule_scales_the_rate_of_an_epoch() -> None:

@@ -15,12 +15,31 @@ FLOORS = {
     **dict.fromkeys(("hookspecs", "protocols"), 1),
     **dict.fromkeys(("keys", "plugins", "registry"), 2),
     **dict.fromkeys(("plan", "planner", "store", "results", "frames", "exports", "benchmark", "environment"), 3),
-    **dict.fromkeys(("frontier", "headline", "ledger", "meter", "passes", "reported"), 3),
-    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis"), 4),
+    **dict.fromkeys(
+        ("compare", "contrast", "detect", "differences", "intervals", "obstacles", "trials", "verdicts"), 3
+    ),
+    **dict.fromkeys(
+        ("frontier", "headline", "ledger", "meter", "passes", "reported", "shards", "imagesets", "cards"), 3
+    ),
+    **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
+    **dict.fromkeys(("commandline", "document", "provenance", "recorded", "replan"), 3),
+    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis", "plain", "repeat"), 4),
     "cli": 5,
 }
 FLOOR_OF_WINDOW = 0  # ddbench/__init__.py, but for what it imports when first asked for it
-HEAVY = {"torch", "torchvision", "timm", "diffusers", "pandas", "numpy", "sklearn", "safetensors", "pyarrow"}
+HEAVY = {
+    "torch",
+    "torchmetrics",
+    "torchvision",
+    "timm",
+    "diffusers",
+    "pandas",
+    "numpy",
+    "sklearn",
+    "scipy",
+    "safetensors",
+    "pyarrow",
+}
 FOR_PLUGINS = {"", "types", "protocols", "spec", "errors", "kit"}
 CORE = sorted((ROOT / "ddbench").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
@@ -72,8 +91,10 @@ def may(own: str, target: str, *, deep: bool) -> bool:
         return target != "cli"
     if own == "kit":
         return target in {"", "kit"} or FLOORS.get(target) == 0
-    if target in {"kit", "testing"}:
-        return target == "kit" and FLOORS.get(own) == 4 and deep  # networks are placed and scored by the kit's means
+    if target == "testing":
+        return own == "cli" and deep  # 'check-plugin' holds plugins to their promises
+    if target == "kit":
+        return FLOORS.get(own) == 4 and deep  # networks are placed and scored by the kit's means
     if own == "":
         return deep or FLOORS.get(target, FLOOR_OF_WINDOW) == FLOOR_OF_WINDOW
     return FLOORS.get(target, FLOOR_OF_WINDOW) <= FLOORS[own]

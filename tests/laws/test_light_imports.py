@@ -7,12 +7,24 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "torchvision", "timm", "diffusers", "pandas", "sklearn", "pyarrow", "pydantic"}
+HEAVY = {
+    "torch",
+    "torchmetrics",
+    "torchvision",
+    "timm",
+    "diffusers",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "pyarrow",
+    "pydantic",
+}
 REPORT = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
 
 
 @pytest.mark.parametrize(
-    "arguments", ["", "--help", "ls", "ls synthesizers --json", "plugins", "run --help", "plan --help"]
+    "arguments",
+    ["", "--help", "ls", "ls synthesizers --json", "plugins", "run --help", "plan --help", "compare --help"],
 )
 def test_nothing_heavy_is_imported(arguments: str) -> None:
     start = "from ddbench.cli import main; main()" if arguments else "import ddbench"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = (".py", ".toml", ".jinja", ".css", ".js", ".tmpl")
 FOLDERS = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
 
 
@@ -34,15 +35,16 @@ def test_the_wheel_holds_the_plugins_as_top_level_packages(names: set[str]) -> N
     assert packages == {"ddbench", *FOLDERS}
 
 
-def test_the_wheel_holds_every_source_and_recipe(names: set[str]) -> None:
-    core = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ddbench").rglob("*.py")}
+def test_the_wheel_holds_every_source_recipe_and_template(names: set[str]) -> None:
+    core = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ddbench").rglob("*.*")}
     plugins = {path.relative_to(ROOT / "plugins").as_posix() for path in (ROOT / "plugins").rglob("*.*")}
-    wanted = {name for name in core | plugins if name.endswith((".py", ".toml"))}
+    wanted = {name for name in core | plugins if name.endswith(SHIPPED)}
     assert any(name.endswith("recipes/cifar10.toml") for name in wanted)
+    assert any(name.endswith("templates/page.html.jinja") for name in wanted)
     assert wanted <= names
     assert "ddbench/py.typed" in names
 
 
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
-    others = {name for name in names if not name.endswith((".py", ".toml", "py.typed")) and ".dist-info/" not in name}
+    others = {name for name in names if not name.endswith((*SHIPPED, "py.typed")) and ".dist-info/" not in name}
     assert not others

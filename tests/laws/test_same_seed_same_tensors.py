@@ -18,7 +18,8 @@ from ddbench.store import Store
 if TYPE_CHECKING:
     from torch import Tensor
 
-SYNTHESIZERS = Registry(discover()).entries("synthesizer")
+READERS = {"images"}  # whose images lie in files: nothing is made
+SYNTHESIZERS = [entry for entry in Registry(discover()).entries("synthesizer") if entry.name not in READERS]
 TINY = {
     "iterations": 1, "steps": 2, "max_iterations": 2,
     "generator": "scratch[heads=2,layers=1,steps=2,warmup_steps=0,width=16]",

@@ -15,11 +15,16 @@ from __future__ import annotations
 from ddbench.testing.bench import Bench
 from ddbench.testing.conformance.architecture import check_architecture
 from ddbench.testing.conformance.dataset import check_dataset
-from ddbench.testing.conformance.declaration import check_declaration, check_plugin
+from ddbench.testing.conformance.declaration import check_declaration
 from ddbench.testing.conformance.diagnostic import check_diagnostic
 from ddbench.testing.conformance.evaluator import check_evaluator
+from ddbench.testing.conformance.executor import check_executor
 from ddbench.testing.conformance.generator import check_generator
 from ddbench.testing.conformance.labeler import check_labeler
+from ddbench.testing.conformance.listener import check_listener
+from ddbench.testing.conformance.metric import check_metric
+from ddbench.testing.conformance.package import check_plugin
+from ddbench.testing.conformance.reporter import check_reporter
 from ddbench.testing.conformance.synthesizer import check_synthesizer
 from ddbench.testing.conformance.teacher import check_teacher
 
@@ -30,9 +35,13 @@ __all__ = [
     "check_declaration",
     "check_diagnostic",
     "check_evaluator",
+    "check_executor",
     "check_generator",
     "check_labeler",
+    "check_listener",
+    "check_metric",
     "check_plugin",
+    "check_reporter",
     "check_synthesizer",
     "check_teacher",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddbench.kit import rng
-from ddbench.testing.conformance.declaration import promised
+from ddbench.testing.conformance.promises import promise, promised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ddbench.types import Batch
 
 
-def accept(component: Any, bench: Bench) -> None:
+def accept(component: Any, bench: Bench, ipc: int = 1) -> None:
     """Let a component object to the toys; a UserError of its own tells why better than any sentence here."""
     if hasattr(component, "check"):
-        component.check(bench.check_task())
+        component.check(bench.check_task(ipc))
 
 
 def call(verb: Callable[[Any], Any], task: Any) -> Any:
@@ -34,37 +34,57 @@ def call(verb: Callable[[Any], Any], task: Any) -> Any:
 
 @contextmanager
 def untouched(component: object, bench: Bench, *more: Tensor) -> Iterator[None]:
-    """Check that a block leaves the data and torch's settings as they were."""
-    watched = [*_splits(bench), *more]
-    copies, settings = [tensor.clone() for tensor in watched], _settings()
+    """Check that a block leaves the data, the teacher and torch's settings as they were."""
+    copies, settings = [tensor.clone() for tensor in [*_splits(bench), *more]], _settings()
+    weights = {name: value.clone() for name, value in bench.original.state_dict().items()}
     yield
-    kept = all(map(torch.equal, copies, [*_splits(bench), *more]))
-    promised(component, kept, "changes the images or labels it was handed")
-    promised(component, _settings() == settings, "leaves torch's global settings changed")
+    with promise("leaves the teacher and the data as they were"):
+        kept = all(map(torch.equal, copies, [*_splits(bench), *more]))
+        promised(component, kept, "changes the images or labels it was handed")
+        taught = equal(weights, bench.original.state_dict())
+        promised(component, taught, "changes the teacher itself, and not its own copy")
+    with promise("leaves torch's settings as they were"):
+        promised(component, _settings() == settings, "leaves torch's global settings changed")
 
 
 def _splits(bench: Bench) -> list[Tensor]:
     return [part for split in (bench.train, bench.test) for part in (split.images(slice(None)), split.labels)]
 
 
-def _settings() -> tuple[object, ...]:
+def _settings() -> tuple[bool, torch.dtype, int, bool]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     return torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads(), deterministic
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Compute on one thread, as stages do, and put torch's settings back: nobody shall suffer from the one before."""
+    grad, dtype, threads, deterministic = _settings()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(grad)
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
 def require_progress(component: object, bench: Bench) -> None:
     """Check that a component told how far it is."""
-    promised(component, bool(bench.heard), "never calls compute.progress: nobody can tell how far it is")
-    inside = all(0 <= done <= total for done, total in bench.heard)
-    promised(component, inside, "tells a progress outside 0 .. total")
+    with promise("tells how far it is"):
+        promised(component, bool(bench.heard), "never calls compute.progress: nobody can tell how far it is")
+        inside = all(0 <= done <= total for done, total in bench.heard)
+        promised(component, inside, "tells a progress outside 0 .. total")
 
 
 def require_honest_teacher_use(component: Synthesizer | Labeler | Diagnostic, bench: Bench) -> None:
     """Check that ``uses_teacher`` says whether the teacher is asked for: the plan makes one for those that say so."""
-    if component.uses_teacher:
-        promised(component, bench.teachers > 0, "says uses_teacher = True and never calls task.teacher()")
-    else:
-        promised(component, bench.teachers == 0, "calls task.teacher() though it says uses_teacher = False")
+    with promise("asks for a teacher if it says so, and only then"):
+        if component.uses_teacher:
+            promised(component, bench.teachers > 0, "says uses_teacher = True and never calls task.teacher()")
+        else:
+            promised(component, bench.teachers == 0, "calls task.teacher() though it says uses_teacher = False")
 
 
 def equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ddbench.testing.bench import Bench
 from ddbench.testing.conformance.conduct import accept, call, require_honest_teacher_use, untouched
-from ddbench.testing.conformance.declaration import check_component, promised
+from ddbench.testing.conformance.declaration import check_component
+from ddbench.testing.conformance.promises import promise, promised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,34 +28,43 @@ def check_diagnostic(component: Diagnostic, bench: Bench | None = None) -> None:
     """
     check_component(component, "uses_teacher")
     verbs = [name for name in VERBS if hasattr(component, name)]
-    promised(component, bool({"measure", "draw"} & set(verbs)), "neither measures nor draws")
+    with promise("measures or draws", vital=True):
+        promised(component, bool({"measure", "draw"} & set(verbs)), "neither measures nor draws")
     bench, draws = bench or Bench(), find_spec("matplotlib") is not None
     accept(component, bench)
     distilled = bench.distilled()
     with untouched(component, bench, distilled.images, distilled.labels):
         measures = _check_measures(component, bench) if "measure" in verbs else {}
         if "draw" in verbs and draws:
-            drawn = _check_figure(component, "draw", bench.diagnostic_task(distilled))
-            promised(component, drawn, "draws nothing")
+            with promise("draws a figure, the same to the last byte when asked again"):
+                drawn = _check_figure(component, "draw", bench.diagnostic_task(distilled))
+                promised(component, drawn, "draws nothing")
         if "compare" in verbs and draws:
-            promised(component, bool(measures), "compares what it does not measure")
-            _check_figure(component, "compare", bench.comparison_task(measures))
+            with promise("draws what it measured, the same to the last byte when asked again"):
+                promised(component, bool(measures), "compares what it does not measure")
+                _check_figure(component, "compare", bench.comparison_task(measures))
     if "measure" in verbs or draws:
         require_honest_teacher_use(component, bench)
 
 
 def _check_measures(component: Any, bench: Bench) -> Mapping[str, float]:
     distilled = bench.distilled()
-    first, again = (dict(call(component.measure, bench.diagnostic_task(distilled))) for _ in range(2))
-    promised(component, bool(first), "measures nothing: a diagnostic that only draws has no 'measure'")
-    for name, value in first.items():
+    with promise("measures numbers by name", vital=True):
+        first, again = (dict(call(component.measure, bench.diagnostic_task(distilled))) for _ in range(2))
+        promised(component, bool(first), "measures nothing: a diagnostic that only draws has no 'measure'")
+        _check_numbers(component, bench, first)
+    with promise("measures the same when asked again"):
+        promised(component, repr(first) == repr(again), "measures something else when asked again")
+    return first
+
+
+def _check_numbers(component: Any, bench: Bench, measures: Mapping[str, float]) -> None:
+    for name, value in measures.items():
         measure, slash, label = name.partition("/")
         promised(component, bool(measure), f"has a measure without a name: '{name}'")
         promised(component, not slash or label in bench.data.class_names, f"measures '{name}', of a class nobody has")
         number = isinstance(value, float) and not math.isinf(value)
         promised(component, number, f"measures {name}={value!r}, which is neither a finite float nor NaN")
-    promised(component, repr(first) == repr(again), "measures something else when asked again")
-    return first
 
 
 def _check_figure(component: Any, verb: str, task: Any) -> bool:

@@ -12,7 +12,8 @@ from ddbench.kit import rng
 from ddbench.kit.diffusion import Diffusion
 from ddbench.testing.bench import Bench
 from ddbench.testing.conformance.conduct import accept, call, equal, require_progress, untouched
-from ddbench.testing.conformance.declaration import check_component, promised
+from ddbench.testing.conformance.declaration import check_component
+from ddbench.testing.conformance.promises import promise, promised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +31,19 @@ def check_generator(component: Generator, bench: Bench | None = None) -> None:
     weights: Mapping[str, Tensor] = {}
     with untouched(component, bench):
         if hasattr(component, "pretrain"):
-            weights, again = _pretrained(component, bench), _pretrained(component, bench)
-            promised(component, equal(weights, again), "gives other weights for the same seed")
+            with promise("trains to the same finite weights from the same seed", vital=True):
+                weights, again = _pretrained(component, bench), _pretrained(component, bench)
+                promised(component, equal(weights, again), "gives other weights for the same seed")
             require_progress(component, bench)
-        model = component.load(bench.load_task(weights))
+        with promise("loads a Diffusion", vital=True):
+            model = component.load(bench.load_task(weights))
+            loaded = isinstance(model, Diffusion)
+            promised(component, loaded, "loads something else than a ddbench.kit.diffusion.Diffusion")
         _check_model(component, bench, model)
         twin = component.load(bench.load_task(weights))
-    promised(
-        component, equal(model.network.state_dict(), twin.network.state_dict()), "loads other weights a second time"
-    )
+    with promise("loads the same weights a second time"):
+        same = equal(model.network.state_dict(), twin.network.state_dict())
+        promised(component, same, "loads other weights a second time")
 
 
 def _pretrained(component: Any, bench: Bench) -> Mapping[str, Tensor]:
@@ -52,19 +57,22 @@ def _pretrained(component: Any, bench: Bench) -> Mapping[str, Tensor]:
 
 
 def _check_model(component: Generator, bench: Bench, model: Diffusion) -> None:
-    promised(component, isinstance(model, Diffusion), "loads something else than a ddbench.kit.diffusion.Diffusion")
     count, shape = bench.data.num_classes, model.latent_shape
-    promised(component, model.conditions.shape == (count,), "does not say what its network is told for each class")
-    abar = model.alphas_cumprod
-    falls = bool((abar[1:] < abar[:-1]).all() and abar[-1] > 0 and abar[0] < 1)
-    promised(component, falls, "has an abar that does not fall between 1 and 0")
+    with promise("knows every class, and how fast noise grows", vital=True):
+        promised(component, model.conditions.shape == (count,), "does not say what its network is told for each class")
+        abar = model.alphas_cumprod
+        falls = bool((abar[1:] < abar[:-1]).all() and abar[-1] > 0 and abar[0] < 1)
+        promised(component, falls, "has an abar that does not fall between 1 and 0")
     images = bench.train.images(torch.arange(count)).float().div(127.5).sub(1)
     with torch.no_grad():
-        clean = model.codec.draw(model.codec.encode(images), rng.generator(0, "draw"))
-        promised(component, clean.shape == (count, *shape), f"encodes images as {tuple(clean.shape[1:])}, not {shape}")
-        decoded = model.codec.decode(clean)
-        promised(component, decoded.shape == images.shape, "decodes latents to images of another shape")
-        _check_network(component, model, clean)
+        with promise("turns images into latents of the shape it says, and back", vital=True):
+            clean = model.codec.draw(model.codec.encode(images), rng.generator(0, "draw"))
+            encoded = clean.shape == (count, *shape)
+            promised(component, encoded, f"encodes images as {tuple(clean.shape[1:])}, not {shape}")
+            decoded = model.codec.decode(clean)
+            promised(component, decoded.shape == images.shape, "decodes latents to images of another shape")
+        with promise("estimates noise: finite, and the same when asked again"):
+            _check_network(component, model, clean)
 
 
 def _check_network(component: Generator, model: Diffusion, clean: Tensor) -> None:

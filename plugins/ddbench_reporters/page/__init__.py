@@ -1,0 +1,1 @@
+"""What the page shows, section by section, ready for its template."""
