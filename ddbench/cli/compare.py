@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ddbench.cli.comparison import Shown
-    from ddbench.compare import Question
+    from ddbench.regression.compare import Question
 
 NOTHING = 4
 FORMATS = ("rich", "markdown", "csv", "json", "junit")
@@ -74,7 +74,7 @@ def compare(baseline: Path, head: Path, form: str | None, output: Path | None, *
     4 nothing comparable, 5 something incomparable, 3 something missing, 0 otherwise. 2 is a mistake in the command.
     """  # noqa: D301 - click wants the character, before what it shall not wrap
     from ddbench.cli.comparison import Shown
-    from ddbench.compare import compare as compared
+    from ddbench.regression.compare import compare as compared
 
     if as_json and form not in {None, "json"} and output is None:
         raise UserError(f"--json and --format {form} would both go to stdout; name a file with --output")
@@ -90,8 +90,8 @@ def compare(baseline: Path, head: Path, form: str | None, output: Path | None, *
 
 
 def _question(frame: pd.DataFrame, metrics: Iterable[str], fail_on: Iterable[str]) -> Question:
-    from ddbench.compare import Question, number_columns
-    from ddbench.verdicts import known_column, parse
+    from ddbench.regression.compare import Question, number_columns
+    from ddbench.regression.verdicts import known_column, parse
 
     columns = number_columns(frame)
     rules, words = parse(fail_on, columns)

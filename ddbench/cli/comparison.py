@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ddbench.trials import CELL
+from ddbench.regression.trials import CELL
 
 if TYPE_CHECKING:
-    from ddbench.compare import Compared, Comparison
+    from ddbench.regression.compare import Compared, Comparison
 
 _PARTS = ("synthesizer", "ipc", "labeler", "evaluator", "teacher", "dataset", "architecture")
 _ALWAYS = ("synthesizer", "ipc", "architecture")  # name a cell, also where all cells share them

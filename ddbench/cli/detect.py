@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ddbench.cli.gathered import gathered
-from ddbench.trials import CELL
+from ddbench.regression.trials import CELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ _NAMED = 5  # cells; of more, how many
 
 def detect(planned: Plan, out: Path, points: float) -> dict[str, Any]:
     """Return how many seeds a plan's cells need for a difference of so many points, from the results under a folder."""
-    from ddbench.detect import spread
     from ddbench.frames import frame
+    from ddbench.regression.detect import spread
     from ddbench.results import trial_columns
 
     trials = [trial_columns(each.trial) for each in planned.trials]

@@ -9,7 +9,7 @@ from ddbench.cli.numbers import interval, number, sample
 
 if TYPE_CHECKING:
     from ddbench.cli.comparison import Shown
-    from ddbench.compare import Compared
+    from ddbench.regression.compare import Compared
 
 
 def junit(shown: Shown) -> str:

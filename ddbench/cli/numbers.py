@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ddbench.intervals import Interval, Sample
+    from ddbench.regression.intervals import Interval, Sample
 
 GAP = "\N{EN DASH}"
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e4, "k"))

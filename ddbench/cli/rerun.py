@@ -18,7 +18,7 @@ from ddbench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ddbench.repeat import Repetition
+    from ddbench.rerun.repeat import Repetition
 
 DIFFERS = 1
 _NAMED = ("dataset", "teacher", "synth", "labels", "evaluator", "eval")
@@ -96,8 +96,8 @@ def _repeat(
     found: Mapping[str, Any], folder: Path, values: dict[str, Any], *, quiet: bool
 ) -> tuple[dict[str, Any], Repetition | None]:
     from ddbench.cli.display import listening
-    from ddbench.repeat import repeat, share_cache, take_finished
-    from ddbench.replan import plan_again
+    from ddbench.rerun.repeat import repeat, share_cache, take_finished
+    from ddbench.rerun.replan import plan_again
     from ddbench.runner import require_able
     from ddbench.spec import Spec
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ddbench.cli.comparison import Shown
-    from ddbench.compare import Compared
+    from ddbench.regression.compare import Compared
 
 _STYLES = {
     "WORSE": "bold red", "missing": "bold red", "incomparable": "magenta", "underpowered": "yellow", "new": "cyan",

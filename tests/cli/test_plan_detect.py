@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ddbench import frames
-from ddbench.intervals import repeats
+from ddbench.regression.intervals import repeats
 
 Call = Callable[..., Any]
 

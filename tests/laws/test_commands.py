@@ -46,6 +46,8 @@ def unfolded(block: str) -> list[str]:
 
 COMMANDS = [(path.relative_to(ROOT).as_posix(), words) for path in DOCUMENTS for words in commands(path)]
 
+MADE = {words[1] for _, words in COMMANDS if words[:1] == ["new-plugin"]}  # what the reader is told to make
+
 
 def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
     """Parse a command as the command line would, without running it."""
@@ -81,6 +83,8 @@ def test_a_documented_command_parses_and_names_what_exists(words: list[str]) -> 
 
 def require_known(kind: Any, spec: Spec) -> None:
     """Resolve a name and its parameters; a file that the reader shall bring need not be here."""
+    if spec.name in MADE:
+        return
     if "path" not in spec.mapping():
         registry().resolve(kind, spec, "cifar10")
         return

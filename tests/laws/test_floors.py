@@ -16,14 +16,11 @@ FLOORS = {
     **dict.fromkeys(("keys", "plugins", "registry"), 2),
     **dict.fromkeys(("plan", "planner", "store", "results", "frames", "exports", "benchmark", "environment"), 3),
     **dict.fromkeys(
-        ("compare", "contrast", "detect", "differences", "intervals", "obstacles", "trials", "verdicts"), 3
-    ),
-    **dict.fromkeys(
         ("frontier", "headline", "ledger", "meter", "passes", "reported", "shards", "imagesets", "cards"), 3
     ),
     **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
-    **dict.fromkeys(("commandline", "document", "provenance", "recorded", "replan"), 3),
-    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis", "plain", "repeat"), 4),
+    **dict.fromkeys(("commandline", "document", "provenance", "regression"), 3),
+    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis", "plain", "rerun"), 4),
     "cli": 5,
 }
 FLOOR_OF_WINDOW = 0  # ddbench/__init__.py, but for what it imports when first asked for it

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ddbench.errors import UserError
-from ddbench.intervals import Interval
-from ddbench.verdicts import Rule, judge, parse
+from ddbench.regression.intervals import Interval
+from ddbench.regression.verdicts import Rule, judge, parse
 
 COLUMNS = ("top1", "loss", "evaluate_seconds", "image_bytes")
 

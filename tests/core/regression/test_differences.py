@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ddbench.differences import differences
+from ddbench.regression.differences import differences
 
 SETTINGS: dict[str, Any] = {
     "data": "312178e7",

@@ -7,15 +7,15 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddbench.intervals import repeats
-from ddbench.trials import Trials, by_cell
+from ddbench.regression.intervals import repeats
+from ddbench.regression.trials import Trials, by_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
 
-    from ddbench.trials import Cell
+    from ddbench.regression.trials import Cell
 
 
 @dataclass(frozen=True, slots=True)

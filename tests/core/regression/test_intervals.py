@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from ddbench.intervals import Interval, Sample, paired, repeats, welch
+from ddbench.regression.intervals import Interval, Sample, paired, repeats, welch
 
 BASE = [61.2, 60.1, 63.4, 59.9, 62.2]
 HEAD = [60.0, 59.7, 62.0, 60.3, 60.8]

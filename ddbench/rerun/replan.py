@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ddbench.errors import UserError
 from ddbench.plan import plan as make_plan
-from ddbench.recorded import benchmark_of, shipped, unnamed
 from ddbench.registry import registry
+from ddbench.rerun.recorded import benchmark_of, shipped, unnamed
 from ddbench.spec import Spec
 from ddbench.types import Cell, StageKind, Trial
 

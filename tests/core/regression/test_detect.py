@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from ddbench import frames
-from ddbench.detect import spread
-from ddbench.intervals import repeats
+from ddbench.regression.detect import spread
+from ddbench.regression.intervals import repeats
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,17 +6,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddbench.contrast import contrast, described
-from ddbench.obstacles import applies, aside, obstacle
-from ddbench.trials import CELL, Trials, by_cell
-from ddbench.verdicts import VERDICTS, more_is_worse
+from ddbench.regression.contrast import contrast, described
+from ddbench.regression.obstacles import applies, aside, obstacle
+from ddbench.regression.trials import CELL, Trials, by_cell
+from ddbench.regression.verdicts import VERDICTS, more_is_worse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ddbench.contrast import Contrast
-    from ddbench.trials import Cell
-    from ddbench.verdicts import Rule, Verdict
+    from ddbench.regression.contrast import Contrast
+    from ddbench.regression.trials import Cell
+    from ddbench.regression.verdicts import Rule, Verdict
 
 _EXAM = ("teacher", "labeler", "evaluator")
 _NOT_MEASURED = ("ipc", "synthesis_seed", "evaluation_seed", "reported", "reported_std")

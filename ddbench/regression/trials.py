@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ddbench.differences import differences
+from ddbench.regression.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ddbench import replan, results
+from ddbench import results
 from ddbench.errors import UserError
+from ddbench.rerun import replan
 from ddbench.spec import Spec
 from ddbench.types import Place
 

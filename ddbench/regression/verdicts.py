@@ -11,7 +11,7 @@ from ddbench.errors import UserError, suggestion
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from ddbench.intervals import Interval
+    from ddbench.regression.intervals import Interval
 
 Verdict = Literal["WORSE", "missing", "incomparable", "underpowered", "new", "better", "same"]
 VERDICTS: tuple[Verdict, ...] = ("WORSE", "missing", "incomparable", "underpowered", "new", "better", "same")

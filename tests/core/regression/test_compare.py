@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 from ddbench import frames
-from ddbench.compare import Compared, Comparison, Question, compare, number_columns
-from ddbench.verdicts import parse
+from ddbench.regression.compare import Compared, Comparison, Question, compare, number_columns
+from ddbench.regression.verdicts import parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ddbench.differences import differences
-from ddbench.trials import MEASURES
+from ddbench.regression.differences import differences
+from ddbench.regression.trials import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ddbench.trials import Trials
-    from ddbench.verdicts import Verdict
+    from ddbench.regression.trials import Trials
+    from ddbench.regression.verdicts import Verdict
 
     Obstacle = tuple[Verdict, str]
 

@@ -7,14 +7,14 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ddbench.intervals import Interval, Sample, paired, repeats, welch
-from ddbench.verdicts import judge
+from ddbench.regression.intervals import Interval, Sample, paired, repeats, welch
+from ddbench.regression.verdicts import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ddbench.trials import Seeds, Trials
-    from ddbench.verdicts import Verdict
+    from ddbench.regression.trials import Seeds, Trials
+    from ddbench.regression.verdicts import Verdict
 
     Numbers = Mapping[Seeds, float]
 

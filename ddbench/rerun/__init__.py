@@ -1,0 +1,1 @@
+"""A result computed anew from what its file records."""
