@@ -57,7 +57,8 @@ class Benchmark:
     With grids, the lists are combined anew for each of them, and a trial that several make is one trial. The defaults
     are the default benchmark: no download, minutes on a laptop. ``metrics`` are computed from the results, and add the
     cells that they compare with; ``select`` says which epoch of a student is its number: the ``last``, the ``best`` on
-    the test split, or ``val``, the best on training images held out from everyone.
+    the test split, or ``val``, the best on training images held out from everyone; files from elsewhere (weights,
+    images) may have been made from them.
     """
 
     synth: tuple[Spec, ...] = (Spec("dwa"),)

@@ -129,7 +129,7 @@ def _table(header: tuple[str, str], rows: Iterable[tuple[str, Any]]) -> list[str
 
 
 def _line(cells: Iterable[Any]) -> str:
-    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(' '.join(str(cell).split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _scores(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command behind a result, made harmless: no user name, no home, no host, no secret is in it."""
+"""What was written or said by way of a result, made harmless: no user name, no home, no host, no secret is in it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,24 @@ if TYPE_CHECKING:
 
 _OWN = "ddbench"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,\]\"']*")
-_SECRET = re.compile(r"(?i)\b([a-z_-]*(?:token|password|passwd|secret|api[_-]?key)[a-z_-]*=)[^,\]\"]*")
+_SECRET = re.compile(
+    r"(?i)\b([a-z_-]*(?:token|password|passwd|secret|api[_-]?key)[a-z_-]*=)\s*(?:\"(?:[^\"\\]|\\.)*\"|[^,\]\"]*)"
+)
 _SECRET_OPTION = re.compile(r"(?i)--?[a-z-]*(?:token|password|passwd|secret|api-?key)[a-z-]*")
-_ROOTED = re.compile(r"(?:(?<=[=\[(,\"':])|^)(?:~[^/\\,\]]*|\.\.|[A-Za-z]:)?[/\\][^,\]\")]*")
+_OUTSIDE = r"(?:~[^/\\,\]]*|\.\.|[A-Za-z]:)?[/\\]"  # how a path begins that leaves the working folder
+_ROOTED = re.compile(rf"(?<=\"){_OUTSIDE}[^\"]*(?=\")|(?:(?<=[=\[(,\"':\s])|^){_OUTSIDE}[^,\]\")]*")
+
+_STOP = r"\s'\",;:()\[\]{}<>|/\\"  # what ends a name of a path in a sentence
+_IN_TEXT = re.compile(
+    r"""(?P<quote>["'])(?P<quoted>(?:~[^/\\"'\n]*|[A-Za-z]:)?[/\\][^"'\n]*)(?P=quote)"""
+    rf"|(?<![\w./\\~-])(?:~[\w.-]*(?:/[^{_STOP}]+)+|(?:/[^{_STOP}]+){{2,}}|[A-Za-z]:(?:[/\\][^{_STOP}]+)+)/?"
+)
+_SECRET_IN_TEXT = re.compile(
+    r"(?i)(?<![\w-])([\w-]{0,60}(?:token|password|passwd|secret|api[_-]?key)[\w-]{0,60}=)[^\s,\]\"'&)]+"
+)
+_LOGIN = re.compile(r"(?<=://)[^/\s@]*@")
+_FOLDER = re.compile(r"(?<![^/\\\s,=\[\]\"'])[^/\\\s,=\[\]\"']+(?=[/\\])")
+_INSTALLED = re.compile(r"^.*[/\\](?:site|dist)-packages[/\\]")
 
 
 def command(words: Sequence[str] | None = None) -> str | None:
@@ -43,9 +58,32 @@ def harmless(text: str) -> str:
     What follows ``://`` is dropped, and so is the value of a parameter that is called a token, password, secret or key
     of an API. Names of this user and this host become ``...`` where they are a folder's.
     """
-    text = _SECRET.sub(r"\1...", _URL.sub("url", text))
-    text = _ROOTED.sub(lambda found: _last(found[0]), text)
-    return re.sub(r"[^/\\\s,=\[\]\"']+(?=[/\\])", lambda found: "..." if found[0] in _names() else found[0], text)
+    return _nameless(placeless(_SECRET.sub(r"\1...", _URL.sub("url", text))))
+
+
+def placeless(text: str) -> str:
+    """Return a text of the command line with every path that leaves the working folder replaced by its last part."""
+    return _ROOTED.sub(lambda found: _last(found[0]), text)
+
+
+def harmless_message(text: str) -> str:
+    """Return a message or traceback with the last part in place of absolute paths, and without logins and secrets.
+
+    Of a file of an installed package the path within it is left.
+    """
+    text = _SECRET_IN_TEXT.sub(r"\1...", _LOGIN.sub("...@", text))
+    return _nameless(_IN_TEXT.sub(_of_message, text))
+
+
+def _of_message(found: re.Match[str]) -> str:
+    quote, path = found["quote"] or "", found["quoted"] or found[0]
+    installed = _INSTALLED.match(path)
+    return f"{quote}{path[installed.end() :] if installed else _last(path)}{quote}"
+
+
+def _nameless(text: str) -> str:
+    names = _names()
+    return _FOLDER.sub(lambda found: "..." if found[0] in names else found[0], text)
 
 
 def _last(path: str) -> str:

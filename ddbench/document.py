@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le, Predicate
 
 Line = Annotated[str, Predicate(str.isprintable)]  # shown as it is: an escape sequence would command the terminal
+Key = Annotated[str, Predicate(str.isalnum)]  # names a folder of the store: a separator would lead out of it
 Count = Annotated[int, Ge(0), Le(2**63 - 1)]
 Finite = Annotated[float, Predicate(math.isfinite)]
 
@@ -112,7 +113,7 @@ class Evaluated:
 
     facts: Facts
     inputs: dict[str, str]
-    key: str
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Shards:
 
     facts: dict[str, Any]
     inputs: dict[str, str]
-    keys: tuple[str, ...]
+    keys: tuple[Key, ...]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Reached:
 
     facts: dict[str, Any]
     inputs: dict[str, str]
-    key: str
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Document:
 
     schema: Literal[1]
     trial: Coordinates
-    key: str
+    key: Key
     status: Literal["done", "failed"]
     error: str
     measures: Numbers | None
@@ -201,6 +202,7 @@ class Document:
 _SAID = {
     "Predicate 'isfinite' failed": "must be finite",
     "Predicate 'str.isprintable' failed": "holds control characters",
+    "Predicate 'str.isalnum' failed": "is no key",
     "Unexpected keyword argument": "not known to this version of ddbench",
 }
 

@@ -19,6 +19,11 @@ class CorruptArtifactError(Exception):
     """A stored artifact no longer matches its checksum, or cannot be read."""
 
 
+def printable(text: str) -> str:
+    """Return a text without what would command a terminal or break a line: names and files may come from anywhere."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'dwa'?"``, or what is known when nothing is close."""
     names = sorted(known)

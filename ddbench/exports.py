@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".json")
 _NEEDED = ("dataset", "synthesizer", "ipc", "evaluator", "architecture", "status", "top1", "key")
 _LARGEST = 2**30  # bytes; a million trials are a tenth of it
+_MOST_ROWS = 10**7  # of parquet, where a small file can claim billions
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -44,7 +46,10 @@ def _write_aside(table: pd.DataFrame, path: Path) -> None:
 
 
 def _write_json(table: pd.DataFrame, path: Path) -> None:
-    table.to_json(path, orient="records", indent=1, double_precision=15)
+    """Write every number in full: pandas' own writer rounds, and a result would not be the same as itself."""
+    finite = table.replace([math.inf, -math.inf], math.nan)
+    rows = finite.astype(object).where(finite.notna(), None).to_dict("records")
+    path.write_text(json.dumps(rows, indent=1, allow_nan=False), encoding="utf-8")
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
@@ -66,24 +71,35 @@ def read(path: Path) -> list[dict[str, Any]]:
         if path.stat().st_size > _LARGEST:
             raise UserError(f"{path} is larger than 1 GiB: no export of ddbench is")
         table = _READERS[path.suffix](path)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError) as error:  # what pandas, pyarrow and json raise for broken content
+    except Exception as error:  # noqa: BLE001 - pandas, pyarrow and json raise a dozen kinds for broken content
         raise UserError(f"{path} is not a whole {path.suffix[1:]} file of trials: {error}") from None
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise UserError(f"{path} holds no trials: column '{missing[0]}' is missing; 'ddbench export' writes such files")
-    return _rows(table)
+    return _rows(table, path)
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame, path: Path) -> list[dict[str, Any]]:
+    from pandas.api.types import is_scalar
+
     plain = table.astype(object).where(table.notna(), None)
+    strange = [name for name in plain if not plain[name].map(is_scalar).all()]
+    if strange:
+        raise UserError(f"{path} holds no trials: column '{strange[0]}' has more than numbers and texts")
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
+    from pyarrow.parquet import read_metadata
 
+    rows = read_metadata(path).num_rows
+    if rows > _MOST_ROWS:
+        raise UserError(f"{path} claims {rows} rows: no export of ddbench has so many")
     return pd.read_parquet(path)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench import exports, reported
-from ddbench.errors import UserError
+from ddbench.errors import UserError, printable
 from ddbench.keys import canonical_json, digest
-from ddbench.results import LAST, PUBLISHED, files, flag, read
+from ddbench.results import LARGEST, LAST, PUBLISHED, files, flag, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,13 +103,18 @@ def frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def _tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame([_shown(each) for each in rows], columns=list(COLUMNS))
     numbers = [name for name in COLUMNS if name in _NUMBERS or name.endswith(("_seconds", "_bytes", "ward_images"))]
     table = table.astype(dict.fromkeys(numbers, "float64")).fillna(dict.fromkeys(("flag", "error"), ""))
-    counts = {name: pd.to_numeric(table[name]) for name in ("ipc", "synthesis_seed", "evaluation_seed")}
+    counts = {name: pd.to_numeric(table[name]).astype("Int64") for name in ("ipc", "synthesis_seed", "evaluation_seed")}
     return table.assign(
-        **{name: found.astype("Int64" if found.isna().any() else "int64") for name, found in counts.items()}
+        **{name: found if found.isna().any() else found.astype("int64") for name, found in counts.items()}
     )
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row that can be shown anywhere: errors and sources of numbers come from libraries and other people."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def beside(measured: pd.DataFrame, rows: Iterable[Reported]) -> pd.DataFrame:
@@ -222,7 +227,7 @@ def _refuse(error: UserError) -> None:
 
 def _found(source: Path, on_bad: Callable[[UserError], None]) -> Iterator[_Found]:
     if source.is_file() and not _is_result(source):
-        yield from (_Found(found, source) for found in exports.read(source))
+        yield from (_Found(found, source) for found in _exported(source))
         return
     for path in [source] if source.is_file() else files(source, on_bad):
         try:
@@ -233,14 +238,25 @@ def _found(source: Path, on_bad: Callable[[UserError], None]) -> Iterator[_Found
             yield _Found(row(document), path, document)
 
 
+def _exported(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of an export, once it is known that its numbers are numbers."""
+    rows = exports.read(path)
+    try:
+        _tidy(rows)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path} is not a file of trials: {error}") from None
+    return rows
+
+
 def _is_result(path: Path) -> bool:
     """Tell a single result file from an export and from what ``run --json`` printed."""
-    with path.open("rb") as file:
-        if path.suffix != ".json" or not file.read(_HEAD).lstrip().startswith(b"{"):
-            return False
+    if path.suffix != ".json" or path.stat().st_size > LARGEST:
+        return False
     try:
-        return "schema" in json.loads(path.read_bytes())
-    except ValueError:
+        with path.open("rb") as file:
+            head = file.read(_HEAD).lstrip()
+        return head.startswith(b"{") and "schema" in json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError):
         return False
 
 

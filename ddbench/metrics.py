@@ -33,8 +33,8 @@ def scored(
     """Return a frame with a column for each metric, and what to say of these columns.
 
     A column is named ``metric:`` and the metric's spec, float64, NaN where the value is not known: a trial failed, a
-    reference is missing, or the row is what a paper reported. A metric that raises leaves its column empty and says so
-    in its notes. ``select`` says which accuracy is a trial's number.
+    reference is missing, either is flagged, or the row is what a paper reported. A metric that raises leaves its column
+    empty and says so in its notes. ``select`` says which accuracy is a trial's number.
 
     Raises:
         UserError: no such metric, or a parameter that it has not.
@@ -58,10 +58,11 @@ def values(frame: pd.DataFrame, metrics: Iterable[MetricColumn]) -> list[dict[st
 
 
 def _trials(frame: pd.DataFrame, select: Select) -> pd.DataFrame:
-    """Return what was measured, of each trial the newest, the selected accuracy under ``top1``."""
+    """Return what was measured, of each trial the newest, the selected accuracy under ``top1``, none if flagged."""
     measured = frame[frame["status"] != "reported"]
     newest = measured.sort_values("started_at", na_position="first").drop_duplicates(_TRIAL, keep="last").sort_index()
-    return newest.assign(top1=newest[NUMBERS[select]].astype("float64")).astype(dict.fromkeys(_COUNTS, "int64"))
+    selected = newest[NUMBERS[select]].astype("float64").where(newest["flag"].fillna("") == "")
+    return newest.assign(top1=selected).astype(dict.fromkeys(_COUNTS, "int64"))
 
 
 def _asked(resolved: Resolved, trials: pd.DataFrame) -> tuple[pd.Series[float], tuple[str, ...]]:

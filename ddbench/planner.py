@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ddbench.commandline import placeless
 from ddbench.errors import UserError, suggestion
 from ddbench.holdout import held_out
 from ddbench.keys import stage_key
@@ -91,12 +92,12 @@ class Planner:
         evaluate = self._evaluate(common, made, exam, relabel)
         shown = Cell(
             Spec(data.name),
-            _shown_teacher(teacher) if asked else Spec("none"),
-            synthesizer.shown,
+            _placeless(_shown_teacher(teacher)) if asked else Spec("none"),
+            _placeless(synthesizer.shown),
             made.ipc,
-            labeler.shown,
-            evaluator.short,
-            student.short,
+            _placeless(labeler.shown),
+            _placeless(evaluator.short),
+            _placeless(student.short),
         )
         return PlannedTrial(
             replace(trial, cell=shown), data, squeeze, made.pretrain, made.prepare, made.shards, relabel, evaluate
@@ -412,6 +413,13 @@ def _asked(resolved: Resolved, ask: Callable[[], Any]) -> Any:
 
 def _by_role(shards: Iterable[str]) -> dict[str, str]:
     return {f"shard.{index}": key for index, key in enumerate(shards)}
+
+
+def _placeless(spec: Spec) -> Spec:
+    """Tell a path that leaves the working folder by its last part: results are handed on, and compared elsewhere."""
+    return Spec.of(
+        spec.name, {key: placeless(value) if isinstance(value, str) else value for key, value in spec.params}
+    )
 
 
 def _shown_teacher(teacher: _Teacher) -> Spec:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from ddbench import hookspecs
-from ddbench.errors import UserError
+from ddbench.errors import UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,5 +105,5 @@ def _hooks(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:
 
 def one_line(error: BaseException) -> str:
     """Return an exception as one line: its type, unless it is the user's to mend, and its message."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__

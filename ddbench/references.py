@@ -30,17 +30,19 @@ def references(planner: Planner, metrics: Iterable[Resolved], trials: Iterable[T
 
 
 def _needed(planner: Planner, metric: Resolved, trial: Trial) -> Iterator[Trial]:
+    """Yield what a trial is compared with, under its own seeds: of a method that draws nothing, as it is told."""
+    own = planner.trial(trial)
     cell = replace(trial.cell, teacher=planner.teacher(trial.cell))
     try:
         cells: list[Cell] = list(metric.component.needs(cell))
         if hasattr(metric.component, "sized"):
-            cells += metric.component.sized(cell, _sizes(planner, planner.trial(trial)))
+            cells += metric.component.sized(cell, _sizes(planner, own))
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"metric '{metric.short}' cannot be planned: {one_line(error)}") from error
     for each in cells:
-        yield replace(trial, cell=each)
+        yield replace(trial, cell=each, synthesis_seed=own.trial.synthesis_seed)
 
 
 def _planned(planner: Planner, metric: Resolved, trial: Trial) -> PlannedTrial:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 LAST = "last"  # what authors print unless their exam says otherwise: the accuracy after the last epoch
 _LONGEST = 100
-_LARGEST = 64 * 2**20  # bytes; a curve of ten thousand epochs is one of them
+LARGEST = 64 * 2**20  # bytes; a curve of ten thousand epochs is one of them
 
 PUBLISHED = ("std", "dataset", "unreliable", "source")  # of a published number, beside the number
 
@@ -196,7 +196,7 @@ def _text(path: Path) -> str:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a file; keep only result files in the results folder")
-        if status.st_size > _LARGEST:
+        if status.st_size > LARGEST:
             raise UserError(f"{path} is larger than 64 MiB: no result file is; keep it elsewhere")
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -228,9 +228,11 @@ def flag(found: Mapping[str, Any]) -> str:
 
 
 def _key_recomputes(found: Mapping[str, Any]) -> bool:
-    shards, evaluate = found["stages"]["synthesize"], found["stages"]["evaluate"]
-    linked = found["key"] == evaluate["key"] and set(shards["keys"]) <= set(evaluate["inputs"].values())
-    return bool(linked and all(recomputing(found).values()))
+    stages = found["stages"]
+    read = {key for stage in stages.values() for key in stage["inputs"].values()}
+    made = {key for stage in stages.values() for key in stage.get("keys", [stage.get("key")])} - {found["key"]}
+    linked = found["key"] == stages["evaluate"]["key"] and made == read  # no stage but behind the number, none untold
+    return linked and all(recomputing(found).values())
 
 
 def recomputing(found: Mapping[str, Any]) -> dict[str, bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ddbench import benchmark as grids
 from ddbench import frames, results
 from ddbench.bench import Context, require_device
+from ddbench.commandline import harmless_message
 from ddbench.frontier import StageFrontier
 from ddbench.metrics import scored
 from ddbench.plan import Plan
@@ -203,7 +204,8 @@ class _Run:
         if not error and not there:
             return  # interrupted before its turn
         path = self._file(planned)
-        end = {"status": "failed" if error else "done", "error": error, "traceback": self.tracebacks.get(culprit, "")}
+        told = {"error": error, "traceback": self.tracebacks.get(culprit, "")}
+        end = {"status": "failed" if error else "done", **{part: harmless_message(text) for part, text in told.items()}}
         document = results.document(self.plan, planned, self.metas, end)
         if not error and not self.metas.keys() >= set(planned.keys):
             document = results.sound(path) or document  # what it cost was known then, and is pruned by now

@@ -38,6 +38,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     """
     site = tmp_path / "site"
     site.mkdir()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a source edited twice in a second would not be read again
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
 

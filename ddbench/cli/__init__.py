@@ -26,7 +26,7 @@ from ddbench.cli.report import report
 from ddbench.cli.rerun import rerun
 from ddbench.cli.run import run
 from ddbench.cli.show import show
-from ddbench.errors import UserError
+from ddbench.errors import UserError, printable
 
 INTERRUPTED = 130
 
@@ -38,8 +38,9 @@ def cli() -> None:
 
     The method chooses the images; the benchmark, never the method, chooses the exam.
 
-    Exit codes: 0 ok, 1 a regression, 2 usage or configuration, 3 some cells failed or some artifacts are corrupt,
-    4 nothing to report, to compare or to look at, 5 a baseline made otherwise, 130 interrupted (what was done is kept).
+    Exit codes: 0 ok, 1 a regression or a number that did not come back, 2 usage or configuration, 3 something failed,
+    is broken or missing (the rest is done), 4 nothing to report, to compare, to look at or to try, 5 a baseline made
+    otherwise, 130 interrupted (what was done is kept).
     """
 
 
@@ -75,7 +76,7 @@ def main() -> None:
         click.echo(f"Error: {error.format_message()}", err=True)
         code = error.exit_code
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(' '.join(str(error).splitlines()))}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; what was done is kept, the same command goes on from here.", err=True)

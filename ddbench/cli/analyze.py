@@ -24,8 +24,6 @@ from ddbench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import pandas as pd
-
     from ddbench.analysis import DistilledSet, Finding
     from ddbench.benchmark import Benchmark
     from ddbench.registry import Resolved
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 NOTHING = 4
 SOME_FAILED = 3
-_WRITERS = {".csv": "to_csv", ".parquet": "to_parquet"}
 _NAMED = 6  # sets that a line names before it only counts the rest
 
 
@@ -45,7 +42,9 @@ _NAMED = 6  # sets that a line names before it only counts the rest
 @source_options
 @click.option("--diagnostics", help="Diagnostics: 'vendi,density-coverage[k=3]' [default: all].")
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw into: PNG and SVG.")
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Table to write: .csv, .parquet.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Table to write: .parquet, .csv, .json."
+)
 @json_option
 def analyze(benchmark: Path | None, diagnostics: str | None, as_json: bool, **values: Any) -> int:
     """Look at the distilled sets that 'run' has stored: their diversity, copies of real images, the teacher's view.
@@ -94,8 +93,10 @@ def _require_places(figures: Path | None, output: Path | None) -> None:
         require_matplotlib()
         require_writable(figures, "the figures folder", "--figures")
     if output is not None:
-        if output.suffix not in _WRITERS:
-            raise UserError(f"--output {output}: expected a name that ends in {' or '.join(_WRITERS)}")
+        from ddbench.exports import SUFFIXES
+
+        if output.suffix not in SUFFIXES:
+            raise UserError(f"--output {output}: expected a name that ends in {', '.join(SUFFIXES)}")
         require_writable(output.parent, "the folder", "--output")
 
 
@@ -167,12 +168,13 @@ def _progress(total: int) -> Iterator[tuple[Callable[[Finding], None], Callable[
 
 def _tell(findings: list[Finding], drawn: list[Path], output: Path | None, *, as_json: bool) -> None:
     """Write the table where that is asked, and print it."""
+    from ddbench import exports
     from ddbench.analysis import document, frame
     from ddbench.cli.measures import show
 
     measures = frame(findings)
     if output is not None:
-        _write(measures, output)
+        exports.write(measures, output)
     if as_json:
         figures = [str(path) for path in drawn]
         click.echo(json.dumps({"measures": document(measures), "figures": figures}, indent=1))
@@ -182,11 +184,3 @@ def _tell(findings: list[Finding], drawn: list[Path], output: Path | None, *, as
         click.echo(f"table: {output}")
     if drawn:
         click.echo(f"figures: {len(drawn)} files, the last of them {drawn[-1]}")
-
-
-def _write(measures: pd.DataFrame, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        getattr(measures, _WRITERS[path.suffix])(path, index=False)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None

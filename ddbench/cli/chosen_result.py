@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from ddbench.errors import UserError
+from ddbench.errors import UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def chosen_result(named: str, folder: Path) -> tuple[Path, dict[str, Any]]:
 def _with_key(beginning: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     from ddbench.results import files, read
 
-    there = files(folder, lambda error: click.echo(f"Warning: {error}", err=True))
+    there = files(folder, lambda error: click.echo(f"Warning: {printable(str(error))}", err=True))
     likely = [path for path in there if path.stem.rpartition("-")[2].startswith(beginning[:_IN_NAME])]
     found = [(path, document) for path in likely if (document := read(path))["key"].startswith(beginning)]
     if not found:

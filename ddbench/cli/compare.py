@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import rich_click as click
 
 from ddbench.cli.gathered import SOME_BAD, gathered
 from ddbench.cli.options import json_option
+from ddbench.cli.saving import save
 from ddbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ def compare(baseline: Path, head: Path, form: str | None, output: Path | None, *
     a fall does elsewhere.
 
     Exit codes, the first that holds: 1 WORSE by a rule (without rules: WORSE on top1) or a verdict of --fail-on,
-    4 nothing comparable, 5 something incomparable, 3 something missing, 0 otherwise. 2 is a mistake in the command.
+    4 nothing comparable (a column that is new in every cell, or has one number a side, tells nothing), 5 something
+    incomparable, 3 something missing, 0 otherwise. 2 is a mistake in the command.
     """  # noqa: D301 - click wants the character, before what it shall not wrap
     from ddbench.cli.comparison import Shown
     from ddbench.regression.compare import compare as compared
@@ -84,9 +87,11 @@ def compare(baseline: Path, head: Path, form: str | None, output: Path | None, *
             click.echo(f"Error: no results under {path}: nothing to compare", err=True)
             return NOTHING
     comparison = compared(base.frame, new.frame, _question(base.frame, values["metrics"], values["fail_on"]))
+    if not comparison.code and (base.bad or new.bad):
+        comparison = replace(comparison, code=SOME_BAD)
     shown = Shown(comparison, str(baseline), str(head), values["only_changed"])
     _write(shown, form or ("json" if as_json else "rich"), output, as_json=as_json)
-    return comparison.code or (SOME_BAD if base.bad or new.bad else 0)
+    return comparison.code
 
 
 def _question(frame: pd.DataFrame, metrics: Iterable[str], fail_on: Iterable[str]) -> Question:
@@ -110,15 +115,3 @@ def _write(shown: Shown, form: str, output: Path | None, *, as_json: bool) -> No
         click.echo(shown.render("json") if as_json else text, nl=False)
     if output is not None or as_json or form not in {"rich", "markdown"}:
         click.echo(shown.summary, err=True)
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None

@@ -24,6 +24,7 @@ _ENDS = {
     4: "fails: nothing comparable",
     5: "fails: not all of it is comparable",
 }
+_NO_RULE = "passes, for no rule is on what became worse"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Shown:
         """How it ended, in one line."""
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.comparison.counts.items())
         code = self.comparison.code
-        return f"{_ENDS[code]}: {counts or 'nothing compared'}" + (f" (exit code {code})" if code else "")
+        end = _NO_RULE if not code and "WORSE" in self.comparison.counts else _ENDS[code]
+        return f"{end}: {counts or 'nothing compared'}" + (f" (exit code {code})" if code else "")
 
     @property
     def title(self) -> str:

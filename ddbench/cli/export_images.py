@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from ddbench.cards import MARK, Told, card
 from ddbench.cli.options import chosen_settings, source_options, warn_of_broken_plugins
-from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.errors import CorruptArtifactError, UserError, printable
 from ddbench.imagesets import FORMS, ImageSet, Softened, write
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class _Stored:
     "--format", "form", type=click.Choice(list(FORMS)), default="png", show_default=True, help="Of the files."
 )
 @click.option(
-    "--out",
+    "--results",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("results"),
     show_default=True,
@@ -72,7 +72,7 @@ class _Stored:
 )
 @click.option("--force", is_flag=True, help="Replace a set that was exported to FOLDER before.")
 @source_options
-def export_images(folder: Path, form: str, out: Path, force: bool, **values: Any) -> int:
+def export_images(folder: Path, form: str, results: Path, force: bool, **values: Any) -> int:
     """Write a distilled set, as 'run' has stored it, for others to use.
 
     FOLDER is made: images as PNG files in a folder a class (png), as parquet that the Hugging Face Hub shows, as
@@ -85,7 +85,7 @@ def export_images(folder: Path, form: str, out: Path, force: bool, **values: Any
     stored = _stored(settings, values)
     try:
         images = _images(stored, settings)
-        _place(folder, lambda aside: _write(stored, images, form, out, aside))
+        _place(folder, lambda aside: _write(stored, images, form, results, aside))
     except CorruptArtifactError as error:
         raise UserError(f"{error}; 'ddbench cache verify' removes it, then 'ddbench run' makes it anew") from None
     except OSError as error:
@@ -204,7 +204,7 @@ def _place(folder: Path, fill: Any) -> None:
         new.rename(folder)
 
 
-def _write(stored: _Stored, images: ImageSet, form: str, out: Path, folder: Path) -> None:
+def _write(stored: _Stored, images: ImageSet, form: str, results: Path, folder: Path) -> None:
     from ddbench.registry import registry
 
     write(images, folder, form)
@@ -224,21 +224,21 @@ def _write(stored: _Stored, images: ImageSet, form: str, out: Path, folder: Path
         if soft is None
         else f"probabilities by `{stored.trial.trial.cell.labeler}` at temperature {soft.temperature:g}",
         meta["environment"],
-        _results(stored, out),
+        _results(stored, results),
     )
     (folder / CARD).write_text(card(told), encoding="utf-8")
 
 
-def _results(stored: _Stored, out: Path) -> list[dict[str, Any]]:
+def _results(stored: _Stored, folder: Path) -> list[dict[str, Any]]:
     """Return the sound results of students that were trained on the set; files that cannot be read are told."""
     from ddbench import results
 
     found = []
-    for path in results.files(out) if out.is_dir() else ():
+    for path in results.files(folder) if folder.is_dir() else ():
         try:
             document = results.sound(path)
         except UserError as error:
-            click.echo(f"Warning: {error}", err=True)
+            click.echo(f"Warning: {printable(str(error))}", err=True)
             continue
         if document and tuple(document["stages"]["synthesize"]["keys"]) == stored.trial.shards:
             found.append(document)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ddbench.cli.numbers import interval, number, sample
+from ddbench.errors import printable
 
 if TYPE_CHECKING:
     from ddbench.cli.comparison import Shown
@@ -13,12 +14,24 @@ if TYPE_CHECKING:
 
 
 def junit(shown: Shown) -> str:
-    """Return a suite with a case for each cell and column: failed, skipped where nothing is told, or passed."""
+    """Return a suite with a case for each cell and column: failed, skipped where nothing is told, or passed.
+
+    Where the comparison fails as a whole and no row does, as with nothing comparable, a case of its own fails.
+    """
     rows = shown.rows
     failures, skipped = sum(row.fails for row in rows), sum(map(_is_skipped, rows))
-    counts = {"tests": str(len(rows)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
+    whole = int(shown.comparison.code != 0 and not failures)
+    counts = {
+        "tests": str(len(rows) + whole),
+        "failures": str(failures + whole),
+        "errors": "0",
+        "skipped": str(skipped),
+    }
     root = ET.Element("testsuites", counts)
-    suite = ET.SubElement(root, "testsuite", {"name": f"{shown.baseline} -> {shown.head}", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": printable(f"{shown.baseline} -> {shown.head}"), **counts})
+    if whole:
+        case = ET.SubElement(suite, "testcase", {"classname": "comparison", "name": "all of it"})
+        ET.SubElement(case, "failure", {"type": "comparison", "message": shown.summary})
     for row in rows:
         _case(suite, row, shown)
     ET.indent(root)
@@ -30,9 +43,9 @@ def _is_skipped(row: Compared) -> bool:
 
 
 def _case(suite: ET.Element, row: Compared, shown: Shown) -> None:
-    names = {"classname": _printable(f"{row.column} {shown.title}".strip()), "name": _printable(shown.name(row))}
+    names = {"classname": printable(f"{row.column} {shown.title}".strip()), "name": printable(shown.name(row))}
     case = ET.SubElement(suite, "testcase", names)
-    told = _printable("; ".join([row.verdict, *row.notes, _numbers(row)]))
+    told = printable("; ".join([row.verdict, *row.notes, _numbers(row)]))
     if row.fails:
         ET.SubElement(case, "failure", {"type": row.verdict, "message": told})
     elif _is_skipped(row):
@@ -46,8 +59,3 @@ def _numbers(row: Compared) -> str:
         f"{column}: {sample(found.base, column)} -> {sample(found.head, column)}, "
         f"difference {number(found.interval.difference, column, signed=True)}, 95 % {interval(found.interval, column)}"
     )
-
-
-def _printable(text: str) -> str:
-    """Return a text without what XML cannot hold, as errors of libraries do now and then."""
-    return "".join(character if character.isprintable() else "?" for character in text)

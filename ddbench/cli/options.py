@@ -66,7 +66,7 @@ def grid_options(command: Command) -> Command:
             "--select",
             type=click.Choice(list(NUMBERS)),
             help="The epoch of a student that counts: the last, the best on the test split, or by a held-out tenth of "
-            "the training set (val) [default: last].",
+            "the training set (val), which is kept from all but what comes in files from elsewhere [default: last].",
         ),
     )
     return _add(command, options)

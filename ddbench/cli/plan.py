@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ddbench.cli.options import (
     place_options,
     warn_of_broken_plugins,
 )
+from ddbench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +42,7 @@ Row = dict[str, Any]
 @place_options
 @click.option(
     "--detect",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0.001, max=100),
     metavar="POINTS",
     help="Tell how many seeds a difference of so many points of top-1 needs, from the spread of the results in --out.",
 )
@@ -51,6 +53,8 @@ def plan(benchmark: Path | None, detect: float | None, as_json: bool, **values: 
     Times are of one worker on this machine: measured where a stage like it is in the store, else probed by timing a few
     passes of each network.
     """
+    if detect is not None and math.isnan(detect):
+        raise UserError("--detect nan is no difference: give points of top-1, such as 0.5")
     warn_of_broken_plugins()
     return show_plan(chosen_benchmark(benchmark, values), chosen_settings(values), as_json=as_json, points=detect)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from ddbench.cli.filters import chosen_rows, filter_options
-from ddbench.cli.gathered import SOME_BAD, gathered
+from ddbench.cli.gathered import SOME_BAD, gathered, require_places
 from ddbench.types import NUMBERS
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def plot(sources: tuple[Path, ...], kind: str, output: Path, select: Select, **v
     if found.frame.empty:
         click.echo("Error: no results there to draw; 'ddbench run' makes some", err=True)
         return NOTHING
+    require_places(found.frame)
     task = RenderTask(chosen_rows(found.frame, values), documents=found.documents, select=select)
     with plain_style():
         write(drawer.draw(task), output)

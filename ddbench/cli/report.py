@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from ddbench.cli.gathered import SOME_BAD, gathered
+from ddbench.cli.gathered import SOME_BAD, gathered, require_places
 from ddbench.cli.options import metrics_option, store_option
+from ddbench.cli.saving import save
 from ddbench.errors import UserError
 from ddbench.types import NUMBERS
 
@@ -62,11 +63,15 @@ def report(sources: tuple[Path, ...], benchmark: Path | None, metrics: str | Non
     found = gathered(*sources or (Path("results"),))
     if found.frame.empty:
         return _nothing(sources or (Path("results"),))
+    require_places(found.frame)
     frame, columns = scored(_beside(found.frame, benchmark), Spec.parse_list(metrics or ""), select)
     width = shutil.get_terminal_size((100, 24)).columns
     color, images = output is None and sys.stdout.isatty(), stored_images(given["store"])
     text = reporter.render(RenderTask(frame, width, color, found.documents, images, columns, select))
-    _hand_out(text, output)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        save(output, text)
     return SOME_BAD if found.bad else 0
 
 
@@ -91,13 +96,3 @@ def _beside(frame: pd.DataFrame, benchmark: Path | None) -> pd.DataFrame:
     from ddbench.frames import beside
 
     return frame if benchmark is None else beside(frame, grids.build(grids.load(benchmark)).reported)
-
-
-def _hand_out(text: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}") from None

@@ -13,7 +13,7 @@ import rich_click as click
 
 from ddbench.cli.chosen_result import chosen_result, result_argument
 from ddbench.cli.options import chosen_settings, json_option, source_options, warn_of_broken_plugins
-from ddbench.errors import UserError
+from ddbench.errors import UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,7 +122,7 @@ def _show(found: Mapping[str, Any], again: Mapping[str, Any], repetition: Repeti
     if repetition.surroundings:
         click.echo("  made there -> repeated here:")
     for line in repetition.surroundings:
-        click.echo(f"    {line}")
+        click.echo(f"    {printable(line)}")
     if not repetition.bits and not repetition.surroundings:
         click.echo("  environment and code are the same, as far as the file tells: the trial does not repeat itself")
 

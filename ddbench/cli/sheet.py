@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ddbench.cli.amounts import duration, size
 from ddbench.cli.origin import SHORT, VERBS, made, settings
+from ddbench.errors import printable
 from ddbench.results import flag, recomputing
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _LABEL = 13  # columns of the names at the left, so that all sections align
 def sheet(path: Path, found: Mapping[str, Any]) -> RenderableType:
     """Return a result for rich to print, as wide as the terminal."""
     flagged = flag(found)
-    head = [Text(str(path), style="bold", overflow="fold")]
+    head = [Text(printable(str(path)), style="bold", overflow="fold")]
     if flagged:
         head.append(Text(_FLAGS[flagged], style="bold red"))
     sections = (
@@ -52,13 +53,19 @@ def _section(title: str, rows: Rows) -> tuple[RenderableType, ...]:
     grid.add_column(min_width=_LABEL, no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(Text(f"  {name}"), value if isinstance(value, Text) else Text(_plain(value)))
+        grid.add_row(Text(f"  {_plain(name)}"), _harmless(value))
     return Text(f"\n{title}", style="bold"), grid
 
 
 def _plain(text: str) -> str:
     """Take out what would command the terminal: a file may come from anywhere."""
-    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _harmless(value: Text | str) -> Text:
+    text = value if isinstance(value, Text) else Text(value)
+    text.plain = _plain(text.plain)  # as long as before, so that what is bold stays bold
+    return text
 
 
 def _trial(found: Mapping[str, Any]) -> Rows:

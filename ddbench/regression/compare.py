@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,6 +45,12 @@ class Compared:
     notes: tuple[str, ...] = ()
     fails: bool = False
 
+    @property
+    def answers(self) -> bool:
+        """Whether it tells of HEAD against BASELINE: what is new has no baseline, a single number no spread."""
+        no_spread = self.verdict == "underpowered" and math.isnan(self.contrast.interval.low)
+        return self.verdict != "new" and not no_spread
+
 
 @dataclass(frozen=True)
 class Question:
@@ -75,8 +82,9 @@ class Comparison:
 
     Attributes:
         rows: those that matter most first, else in the order of the baseline.
-        code: what a command ends with: 1 a regression, else 4 nothing comparable, else 5 something incomparable,
-            else 3 something missing, else 0.
+        code: what a command ends with: 1 a regression, else 4 nothing comparable (no cell on both sides, or a column
+            that is new in every cell or has one number a side), else 5 something incomparable, else 3 something
+            missing, else 0.
     """
 
     rows: tuple[Compared, ...]
@@ -101,7 +109,7 @@ def compare(base: pd.DataFrame, head: pd.DataFrame, question: Question) -> Compa
     rows = [_row(*each, question) for each in named if applies(*each[1], each[2])]
     rows.sort(key=lambda row: VERDICTS.index(row.verdict))
     common = any(before and after for before, after in cells.values())
-    answered = all(any(row.column == column for row in rows) for column in question.columns)
+    answered = all(any(row.answers for row in rows if row.column == column) for column in question.columns)
     return Comparison(tuple(rows), _code(rows, question, nothing=not (common and answered)))
 
 

@@ -120,7 +120,7 @@ def _sample(numbers: Numbers, over: Over) -> Sample:
 def _of_units(numbers: Numbers, over: Over) -> list[float]:
     """Return a number for each training, distillation or teacher, in the order of seeds."""
     units: dict[object, list[float]] = {}
-    for seeds in sorted(numbers):
+    for seeds in sorted(numbers, key=str):  # by text, for a seed may be unknown; all that matters is one order
         units.setdefault({"trainings": seeds, "distillations": seeds[0], "teachers": 0}[over], []).append(
             numbers[seeds]
         )

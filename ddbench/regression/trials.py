@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ddbench.errors import printable
 from ddbench.regression.differences import differences
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _machine(row: Row) -> str:
 def _words(error: Any) -> str:
     """Return the beginning of an error, one line, without what would colour a terminal."""
     words = " ".join(str(error or "no error was written down").split())
-    text = "".join(character if character.isprintable() else "?" for character in words)
+    text = printable(words)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -19,8 +19,8 @@ VERDICTS: tuple[Verdict, ...] = ("WORSE", "missing", "incomparable", "underpower
 
 ALIASES = {"train_seconds": "evaluate_seconds"}
 _RULE = re.compile(r"(\w+)\s*:\s*([+-]?)\s*(\d+\.?\d*|\.\d+)\s*(%?)")
-_MORE_IS_WORSE = re.compile(r"loss|hlr|.*_(error|seconds|bytes|images)")
-_ROUNDING = 1e-9  # of means of percents: a fall of exactly the margin is one
+_MORE_IS_WORSE = re.compile(r"loss|.*_(error|seconds|bytes|images)")
+_ROUNDING = 1e-9  # of means: a fall of exactly the margin is one, and means that are equal but for it are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def judge(interval: Interval, margin: float, *, rises: bool) -> Verdict:
     """
     low, high = (-interval.high, -interval.low) if rises else (interval.low, interval.high)
     difference = -interval.difference if rises else interval.difference
-    if difference <= -margin + _ROUNDING and high < 0:
+    if difference <= -margin + _ROUNDING and high < -_ROUNDING:
         return "WORSE"
-    if low > 0:
+    if low > _ROUNDING:
         return "better"
     return "same" if low > -margin or margin == 0 else "underpowered"

@@ -91,7 +91,7 @@ def repeat(found: Mapping[str, Any], plan: Plan, settings: Settings) -> tuple[di
 def compare(found: Mapping[str, Any], again: Mapping[str, Any]) -> Repetition:
     """Compare a trial's document with that of its repetition."""
     before, now = found["measures"], again["measures"]
-    column = "top1_val" if "top1_val" in before else "top1"
+    column = "top1" if before.get("top1_val") is None else "top1_val"
     return Repetition(
         column=column,
         before=before[column],

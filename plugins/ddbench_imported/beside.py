@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
@@ -42,10 +43,17 @@ def read(root: Path) -> Soft | None:
         return None
     try:
         classes = tuple(map(str, json.loads(metadata.get("classes", "[]"))))
-        temperature = float(metadata["temperature"]) if "temperature" in metadata else None
+        temperature = _temperature(metadata["temperature"]) if "temperature" in metadata else None
     except (ValueError, TypeError) as error:
         raise UserError(f"the metadata of {path} cannot be read ({error}): write the file anew") from None
     return Soft(tensors[name], str(path), classes, temperature, tensors.get("labels"))
+
+
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError(f"a temperature of {text}")
+    return value
 
 
 def _content(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -75,13 +75,17 @@ def _natural(path: Path | str) -> tuple[tuple[int, str], ...]:
 
 
 def _images(root: Path, folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in folders:
             within(root, Path(parent) / name)
         for name in files:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 yield within(root, Path(parent) / name)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}): mend or remove it") from error
 
 
 def _read(paths: Sequence[Path]) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IMAGE, LABEL, SOFT = "image", "label", "soft_label"
 _ROWS_AT_ONCE = 64
+_MOST_ROWS = 10**7  # a small file can claim billions
 
 
 def open_rows(root: Path, paths: Sequence[Path]) -> Encoded:
@@ -56,6 +57,8 @@ def _name(value: object, known: Sequence[str], path: Path) -> str:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise UserError(f"{path} claims {file.metadata.num_rows} rows: no distilled set has so many")
             yield file
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())

@@ -21,6 +21,7 @@ PAIR = ("images_best.pt", "labels_best.pt")
 """The two files in which MTT keeps a set."""
 
 _IMAGES, _LABELS, _SOFT = ("images", "image", "x"), ("labels", "label", "targets", "y"), ("soft_labels", "logits")
+_REPEATED = 4  # times: grey images may have been expanded to three channels
 _EXPECTED = "expected images and labels: a pair, a dictionary of both, or {'data': [[images, labels], ...]}"
 
 
@@ -79,7 +80,16 @@ def _parts(found: Any, where: str, experiment: int | None) -> Parts:
         images, labels, soft = (*found, None) if isinstance(found, list | tuple) and len(found) == 2 else (None,) * 3
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
         raise UserError(f"{where} holds no images of shape (N, channels, H, W): {_EXPECTED}")
+    if not all(_is_held(each) for each in (images, labels, soft) if isinstance(each, Tensor)):
+        raise UserError(f"{where} claims more numbers than it holds: save plain tensors, after .clone()")
     return Parts(images.detach(), *_told(labels, soft, len(images), where))
+
+
+def _is_held(tensor: Tensor) -> bool:
+    """Tell whether a tensor's numbers are in the file: few bytes can claim to be repeated without end."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= _REPEATED * tensor.untyped_storage().nbytes()
 
 
 def _chosen(experiments: list[Any], where: str, experiment: int | None) -> Any:

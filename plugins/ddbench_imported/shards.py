@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLASS = ".cls"
+_DIGITS = 9  # of a class
 _LONGEST = 2**28  # bytes of one image file: a tar may claim anything
 
 
@@ -64,8 +65,8 @@ def _labels(path: Path) -> list[tuple[str, int]]:
     """Return name and class of every image, in the shard's order."""
     classes, images = {}, []
     for name, content in _members(path, CLASS, *SUFFIXES):
-        if name.endswith(CLASS):
-            classes[name.removesuffix(CLASS)] = _number(content, f"{name} in {path}")
+        if name.lower().endswith(CLASS):
+            classes[_stem(name)] = _number(content, f"{name} in {path}")
         else:
             images.append(name)
     alone = [name for name in images if _stem(name) not in classes]
@@ -79,10 +80,10 @@ def _stem(name: str) -> str:
 
 
 def _number(content: bytes, where: str) -> int:
-    try:
-        return int(content.decode("ascii").strip())
-    except ValueError:
-        raise UserError(f"{where} holds no whole number: classes are numbers from 0") from None
+    text = content.strip()
+    if not text.isdigit() or len(text) > _DIGITS:
+        raise UserError(f"{where} holds no whole number: classes are numbers from 0")
+    return int(text)
 
 
 def _images(paths: Sequence[Path]) -> Iterator[bytes]:

@@ -27,11 +27,20 @@ def _write(table: Table) -> str:
     names = len(table.header) - table.numeric
     rule = ("---",) * names + ("---:",) * table.numeric
     body = (_emphasised(table, place) for place in range(len(table.rows)))
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (table.header, rule, *body)]
-    return "\n".join([f"**{table.title}**", "", *lines, "", *(f"{note}  " for note in table.notes)]).rstrip()
+    lines = [f"| {' | '.join(row)} |" for row in (map(_escaped, table.header), rule, *body)]
+    notes = (f"{_escaped(note)}  " for note in table.notes)
+    return "\n".join([f"**{_escaped(table.title)}**", "", *lines, "", *notes]).rstrip()
 
 
 def _emphasised(table: Table, place: int) -> tuple[str, ...]:
     return tuple(
-        f"**{words}**" if table.best(place, column) else words for column, words in enumerate(table.rows[place])
+        f"**{words}**" if table.best(place, column) else words
+        for column, words in enumerate(map(_escaped, table.rows[place]))
     )
+
+
+def _escaped(text: str) -> str:
+    """Return a text that stays what it is, neither markup nor the end of a cell."""
+    for character, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
+        text = text.replace(character, written)
+    return " ".join(text.split())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ddbench_reporters.tables import tables
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ddbench_reporters.layout import Table
 
 _ANY_WIDTH = 10_000  # columns: more than any table has
+_COMMA = re.compile(r",(?=\S)")
+_READABLE = 20  # columns in which a folded spec can be read
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,74 @@ class Terminal:
 
 
 def _draw(table: Table, console: Console) -> None:
-    from rich.measure import Measurement
-
-    wide = _grid(table, between=" ")
-    fits = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), wide).maximum <= console.width
-    console.print(wide if fits else _grid(table, between="\n"))
+    for grid in _fitting(table, console):
+        console.print(grid)
     for note in table.notes:
         console.print(note, style="dim", highlight=False, markup=False)
     console.print()
+
+
+def _fitting(table: Table, console: Console) -> list[Grid]:
+    """Return a table as it can be read at the terminal's width: in the last resort as two, half of the numbers each."""
+    wide, narrow = _grid(table, between=" "), _grid(_spaced(table), between="\n")
+    if _excess(wide, console) <= 0:
+        return [wide]
+    if _legible(table, _excess(narrow, console)):
+        return [narrow]
+    merged = _in_one_column(_spaced(table))
+    lists = _grid(merged, between="\n")
+    if table.numeric < 2 or _legible(merged, _excess(lists, console)):
+        return [lists]
+    return [grid for half in _halves(table) for grid in _fitting(half, console)]
+
+
+def _excess(grid: Grid, console: Console) -> int:
+    """Return how many columns of the terminal a grid lacks."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), grid).maximum - console.width
+
+
+def _legible(table: Table, excess: int) -> bool:
+    """Tell whether the column of the longest texts could give away so much and still be read."""
+    longest = max((len(text) for row in table.rows for text in row[: -table.numeric or None]), default=0)
+    return longest - excess >= min(longest, _READABLE)
+
+
+def _spaced(table: Table) -> Table:
+    """Return a table whose texts may break between the parameters of a spec."""
+    texts = len(table.header) - table.numeric
+
+    def spaced(row: tuple[str, ...]) -> tuple[str, ...]:
+        return (*(_COMMA.sub(", ", text) for text in row[:texts]), *row[texts:])
+
+    return replace(table, rows=tuple(map(spaced, table.rows)))
+
+
+def _in_one_column(table: Table) -> Table:
+    """Return a table whose texts share one column."""
+    texts = len(table.header) - table.numeric
+
+    def merged(row: tuple[str, ...]) -> tuple[str, ...]:
+        return (", ".join(row[:texts]), *row[texts:])
+
+    behind = {(row, column - texts + 1): number for (row, column), number in table.behind.items()}
+    return replace(table, header=merged(table.header), rows=tuple(map(merged, table.rows)), behind=behind)
+
+
+def _halves(table: Table) -> tuple[Table, Table]:
+    """Return a table as two of the same texts, which share its numbers."""
+    texts, count = len(table.header) - table.numeric, len(table.header)
+    middle = texts + (table.numeric + 1) // 2
+
+    def part(first: int, last: int, title: str) -> Table:
+        kept = [*range(texts), *range(first, last)]
+        rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+        behind = {(row, kept.index(place)): number for (row, place), number in table.behind.items() if place in kept}
+        header = tuple(table.header[place] for place in kept)
+        return replace(table, title=title, header=header, rows=rows, numeric=last - first, behind=behind)
+
+    return part(texts, middle, table.title), part(middle, count, "")
 
 
 def _grid(table: Table, between: str) -> Grid:
@@ -55,7 +118,9 @@ def _grid(table: Table, between: str) -> Grid:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    grid = Grid(
+        title=escape(table.title) or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     for place, name in enumerate(table.header):
         number = place >= len(table.header) - table.numeric
         head = name.replace(" ", between) if number else name

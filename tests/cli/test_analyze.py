@@ -212,7 +212,7 @@ BAD = {
     ),
     "only draws": (["--diagnostics", "vendi,images"], ["'images' only draws", "--figures"]),
     "unknown synthesizer": (["--synth", "toy-synht"], ["unknown synthesizer 'toy-synht'"]),
-    "another table": (["--output", "table.xlsx"], ["--output table.xlsx", ".csv or .parquet"]),
+    "another table": (["--output", "table.xlsx"], ["--output table.xlsx", ".parquet, .csv, .json"]),
     "folder of the table": (["--output", "file/table.csv"], ["the folder file cannot be written", "--output"]),
     "folder of figures": (
         ["--figures", "file/below"],

@@ -119,6 +119,26 @@ def test_junit_has_a_case_a_row(command: Call, sides: tuple[str, str]) -> None:
     assert (ended.code, ended.out) == (1, "")
 
 
+def test_junit_is_red_where_nothing_was_comparable(command: Call) -> None:
+    base = save("base.json", rows(BASE))
+    head = save("head.json", rows(BASE, synthesizer="new", calibration_error=0.1))
+
+    for sides, options in (((head, base), []), ((base, base), ["--fail-on", "prepare_seconds:+1%"])):
+        ended = command("compare", *sides, "--format", "junit", *options)
+        suite = ET.fromstring(ended.out)[0]  # noqa: S314 - the text is our own
+        assert ended.code == 4
+        assert int(suite.get("failures", 0)) == len(suite.findall("testcase/failure")) > 0
+        assert int(suite.get("tests", 0)) == len(suite.findall("testcase"))
+
+
+def test_what_became_worse_without_a_rule_on_it_is_not_called_no_regression(command: Call) -> None:
+    sides = save("base.json", rows(BASE)), save("head.json", rows(BASE, loss=2.0))
+
+    ended = command("compare", *sides, "--metric", "loss")
+
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "passes, for no rule is on what became worse: 1 WORSE")
+
+
 def test_markdown_is_a_table_with_the_summary_first_and_what_failed_on_top(
     command: Call, sides: tuple[str, str]
 ) -> None:
@@ -202,7 +222,7 @@ def test_exit_codes(command: Call, head: list[dict[str, Any]], options: list[str
         (["--fail-on", "top1:+1"], "write 'top1:-1'"),
         (["--json", "--format", "markdown"], "--output"),
         (["--format", "html"], "'html' is not one of"),
-        (["-o", "nowhere/table.md"], "nowhere/table.md cannot be written"),
+        (["-o", "base.json/table.md"], "base.json/table.md cannot be written"),
     ],
 )
 def test_a_mistake_is_one_line_and_ends_with_2(command: Call, options: list[str], words: str) -> None:
@@ -236,6 +256,16 @@ def test_a_run_is_the_same_as_itself_in_every_form_of_results(run: Call, command
         assert (ended.code, ended.out.splitlines()[-1]) == (0, "no regression: 1 same")
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_one_result_is_the_very_same_as_its_export(run: Call, command: Call, form: str) -> None:
+    run("--seeds", "0")
+    assert command("export", "results", "-o", f"all.{form}").code == 0
+
+    ended = command("compare", "results", f"all.{form}", "--fail-on", "top1:-1,underpowered")
+
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "no regression: 1 same")
+
+
 def test_an_edited_result_is_told(run: Call, command: Call) -> None:
     run()
     shutil.copytree("results", "edited")
@@ -257,3 +287,6 @@ def test_a_file_that_cannot_be_read_is_no_pass(run: Call, command: Call) -> None
 
     assert ended.code == 3
     assert "head/half.json" in ended.err
+    assert ended.out.splitlines()[-1] == "fails: something is missing: 1 same (exit code 3)"
+    assert command("compare", "results", "head", "--json").document["exit_code"] == 3
+    assert '<failure type="comparison"' in command("compare", "results", "head", "--format", "junit").out

@@ -32,7 +32,8 @@ def test_an_export_comes_back_as_the_frame_of_its_folder(command: Call, form: st
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"folder/all.{form}: 2 trials, 0 failed, 1 flagged\n"
-    pd.testing.assert_frame_equal(ddbench.load(f"folder/all.{form}"), ddbench.load("results"), check_dtype=False)
+    found = ddbench.load(f"folder/all.{form}")
+    pd.testing.assert_frame_equal(found, ddbench.load("results"), check_dtype=False, check_exact=True)
 
 
 @pytest.mark.usefixtures("results")

@@ -49,8 +49,8 @@ def test_what_was_never_seen_is_said(run: Call, plan: Call) -> None:
     assert "never seen twice: toy, toy-teacher, toy-synth, 1, toy-labels" in text
 
 
-@pytest.mark.parametrize("points", ["0", "-1", "x"])
-def test_a_difference_is_above_0(plan: Call, points: str) -> None:
+@pytest.mark.parametrize("points", ["0", "-1", "x", "nan", "inf", "1e-300"])
+def test_a_difference_is_a_number_of_points(plan: Call, points: str) -> None:
     ended = plan("--detect", points)
 
     assert (ended.code, len(ended.err.splitlines())) == (2, 1)

@@ -47,17 +47,19 @@ def test_the_report_of_a_run_is_the_table_that_the_run_printed(run: Call, comman
 
 @pytest.mark.usefixtures("results")
 def test_a_report_goes_to_a_file_when_one_is_named(command: Call) -> None:
-    ended = command("report", "results", "--format", "csv", "-o", "table.csv")
+    ended = command("report", "results", "--format", "csv", "-o", "new/table.csv")
 
     assert (ended.code, ended.out) == (0, "")
-    assert len(pd.read_csv("table.csv")) == 2
+    assert len(pd.read_csv("new/table.csv")) == 2
 
 
 @pytest.mark.usefixtures("results")
 def test_a_file_that_cannot_be_written_is_named(command: Call) -> None:
-    ended = command("report", "results", "-o", "nowhere/table.md")
+    Path("file").touch()
 
-    assert (ended.code, ended.err) == (2, "Error: nowhere/table.md cannot be written: No such file or directory\n")
+    ended = command("report", "results", "-o", "file/table.md")
+
+    assert (ended.code, ended.err) == (2, "Error: file/table.md cannot be written: File exists\n")
 
 
 @pytest.mark.usefixtures("toys")

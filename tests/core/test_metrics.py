@@ -104,6 +104,17 @@ def test_of_a_trial_that_is_there_twice_the_newest_is_scored(results: pd.DataFra
     assert columns[0].notes == ("2 trials",)
 
 
+def test_a_flagged_trial_has_no_value_and_is_no_reference(results: pd.DataFrame) -> None:
+    edited = results.assign(flag=["edited", ""])
+    frame, _ = scored(edited, [Spec("shift")])
+    assert list(frame["metric:shift"].isna()) == [True, False]
+    assert list(frame["top1"]) == list(results["top1"])
+    lots = results.assign(synthesizer="random")
+    for flag, known in (("", True), ("key differs", False)):
+        frame, _ = scored(pd.concat([results, lots.assign(flag=flag)]), [Spec("ior")])
+        assert list(frame["metric:ior"].notna())[:2] == [known] * 2
+
+
 def test_what_a_paper_reported_has_no_value(results: pd.DataFrame) -> None:
     paper = read([{"synth": "dwa", "ipc": 10, "eval": "resnet18", "top1": 60.0, "source": "a table"}])
     frame, columns = scored(frames.beside(results, paper), [Spec("shift")])

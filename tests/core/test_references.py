@@ -84,6 +84,13 @@ def test_references_come_after_the_trials_that_were_asked_for_with_their_seeds(m
     assert seeds[:4] == seeds[4:] == [(3, 0), (3, 1), (5, 0), (5, 1)]
 
 
+def test_a_method_that_draws_nothing_is_compared_under_the_seed_that_it_is_told_under(metrics: Planned) -> None:
+    plan = metrics(metrics="ior", synth="herding", labels="hard", synth_seeds="3,5")
+    [own, reference] = [planned.trial for planned in plan.trials]
+    assert (plan.references, str(reference.cell.synthesizer)) == (1, "random")
+    assert own.synthesis_seed == reference.synthesis_seed == 0
+
+
 def test_a_reference_that_was_asked_for_anyway_is_none(metrics: Planned) -> None:
     plan = metrics(metrics="wide", eval="toy-net,toy-net[width=16]")
     assert plan.references == 0

@@ -12,6 +12,7 @@ import pytest
 
 from ddbench import frames, provenance, results
 from ddbench.errors import UserError
+from ddbench.keys import digest, stage_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -339,6 +340,15 @@ def test_edited_keys_and_inputs_are_flagged(found: dict[str, Any], edit: str) ->
         shards["keys"][1] = "0" * 64
     else:
         evaluate["inputs"]["labels"] = "0" * 64
+    assert results.flag(found) == "key differs"
+
+
+def test_a_stage_that_is_not_behind_the_number_is_flagged_though_its_own_key_recomputes(found: dict[str, Any]) -> None:
+    squeeze = found["stages"]["squeeze"]
+    squeeze["facts"]["teacher"]["steps"] += 1
+    squeeze["key"] = stage_key("squeeze", squeeze["facts"], squeeze["inputs"])
+    found["checksum"] = digest({name: value for name, value in found.items() if name != "checksum"})
+    assert all(results.recomputing(found).values())
     assert results.flag(found) == "key differs"
 
 

@@ -215,6 +215,7 @@ def test_a_failed_cell_does_not_stop_the_others_and_says_why_in_its_file(run: Ru
     assert [document["error"] for document in failed] == ["RuntimeError: told to fail at index 1"] * 2
     assert all(document["measures"] is None for document in failed)
     assert all("in synthesize" in document["traceback"] for document in failed)
+    assert not any('File "/' in document["traceback"] for document in failed)
 
 
 def test_run_again_tries_just_the_failed_cells(

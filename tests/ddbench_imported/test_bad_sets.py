@@ -178,6 +178,42 @@ def test_damaged_and_strange_files_of_tensors(world: World, tmp_path: Path) -> N
         assert said in refusal(world, path)
 
 
+def test_few_bytes_that_claim_to_be_many_images(world: World, tmp_path: Path) -> None:
+    torch.save((torch.zeros(1, 1, 8, 8).expand(10**9, 1, 8, 8), torch.zeros(1).expand(10**9)), tmp_path / "set.pt")
+    assert "claims more numbers than it holds" in refusal(world, tmp_path / "set.pt")
+    part = pa.table({"label": pa.array(np.zeros(10**6, np.int8))})
+    with pq.ParquetWriter(tmp_path / "set.parquet", part.schema) as file:
+        for _ in range(11):
+            file.write_table(part)
+    assert (tmp_path / "set.parquet").stat().st_size < 10**5
+    assert "claims 11000000 rows" in refusal(world, tmp_path / "set.parquet")
+
+
+@pytest.mark.parametrize("content", [b"-1", b"1.0", b"1e3", b"9" * 5000, b"\xff", b""])
+def test_a_class_of_a_shard_that_is_no_number(content: bytes, world: World, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "b.tar", "w") as file:
+        for name, held in (("0.cls", content), ("0.png", encoded("L"))):
+            member = tarfile.TarInfo(name)
+            member.size = len(held)
+            file.addfile(member, io.BytesIO(held))
+    assert "0.cls in" in refusal(world, tmp_path / "b.tar")
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "stripes 1" / "more").mkdir()
+    scandir = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert "stripes 1/more cannot be read (Permission denied)" in refusal(world, folder)
+
+
 def test_damaged_parquet_and_tar_files(world: World, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 nothing")
     assert "a.parquet as parquet" in refusal(world, tmp_path / "a.parquet")

@@ -123,6 +123,12 @@ def test_what_is_no_label_is_refused(world: World, folder: Path, rows: Tensor) -
         assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("temperature", ["0", "-2", "nan", "inf", "warm"])
+def test_a_temperature_that_is_none_is_refused(world: World, folder: Path, rows: Tensor, temperature: str) -> None:
+    with pytest.raises(UserError, match=r"the metadata of .*labels\.safetensors cannot be read"):
+        Own(beside(folder, rows, temperature=temperature)).check(world.bench.check_task(2))
+
+
 def test_a_set_without_soft_labels_and_one_that_names_another_are_refused(world: World, folder: Path) -> None:
     for text, said in (
         (f'images[path="{folder}"]', "brought no soft labels"),

@@ -67,6 +67,14 @@ def test_markdown_escapes_pipes_and_aligns_numbers_to_the_right(awkward: pd.Data
     assert cells(lines[5])[0] == 'odd[path="a\\|b"]'
 
 
+def test_markdown_takes_nothing_that_results_hold_for_markup(frame: Frame) -> None:
+    error = "<img src=x> & `code` **bold**\n\n# title"
+    text = Markdown().render(RenderTask(frame({"synthesizer": "a`*|<b>", "status": "failed", "error": error})))
+
+    assert "a\\`\\*\\|&lt;b>" in text
+    assert "failed: &lt;img src=x> &amp; \\`code\\` \\*\\*bold\\*\\* # title" in text
+
+
 def test_latex_has_booktabs_rules_and_as_many_cells_in_every_row(awkward: pd.DataFrame) -> None:
     text = Latex().render(RenderTask(awkward))
 
@@ -151,6 +159,19 @@ def test_the_terminal_breaks_heads_over_numbers_before_it_breaks_names(frame: Fr
     assert "passes per ipc" in wide
     assert "passes per ipc" not in narrow
     assert all("diffusion-memory" in shown for shown in (wide.partition("cost")[2], narrow.partition("cost")[2]))
+
+
+@pytest.mark.parametrize("width", [44, 60, 80])
+def test_a_narrow_terminal_breaks_specs_between_parameters_and_loses_no_number(frame: Frame, width: int) -> None:
+    spec = {"synthesizer": "dwa[lambda_mean=0.3,lambda_var=3.3]", "prepare_seconds": 30.0}
+    table = frame(*({**spec, "labeler": name, "top1": 61.5} for name in ("hard", "online", "static")))
+
+    text = Terminal().render(RenderTask(table, width))
+
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("61.5 (1)") == text.count("44.8 MB") == text.count("6.4 kB") == 3
+    cost = text.partition("cost")[2]
+    assert cost.count("lambda_mean=0.3") == cost.count("lambda_var=3.3") == cost.count("dwa[") > 0
 
 
 HOSTILE = '\\input{x} $x$ 50 % & #1 _a^b ~c {d} [e] *f "g" <h> |i| \u6570 \u200b \x07 \\'

@@ -34,6 +34,10 @@ class Environment:
         """Call pip for this environment; nothing is downloaded."""
         self._run(sys.executable, "-m", "pip", "--python", self.programs / "python", "--no-input", *arguments)
 
+    def install(self, wheel: Path) -> None:
+        """Install a wheel alone, whatever the borrowed libraries hold of the kind."""
+        self.pip("install", "--no-deps", "--ignore-installed", wheel)
+
     def ddbench(self, *arguments: str | Path, code: int = 0) -> str:
         """Return what a command prints on stdout."""
         return self._run(self.programs / "ddbench", *arguments, code=code)
@@ -65,11 +69,11 @@ def wheel(tmp_path: Path) -> Path:
 def test_a_package_comes_and_goes(wheel: Path, tmp_path: Path) -> None:
     pytest.importorskip("pip", reason="packages are built and installed by pip")
     here = Environment(tmp_path)
-    here.pip("install", "--no-deps", wheel)
+    here.install(wheel)
 
     here.ddbench("new-plugin", "my-method")
     here.pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "built", "./my-method")
-    here.pip("install", "--no-deps", next((tmp_path / "built").glob("ddbench_my_method-0.1.0-*.whl")))
+    here.install(next((tmp_path / "built").glob("ddbench_my_method-0.1.0-*.whl")))
 
     assert ("my-method", "ddbench-my-method", ["ddbench_synthesizers"], "") in plugins(here)
     assert ("my-method", "ddbench-my-method 0.1.0") in synthesizers(here)

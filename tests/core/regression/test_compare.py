@@ -255,6 +255,26 @@ def test_a_column_without_numbers_anywhere_is_nothing_comparable(against: Agains
     assert found.code == 4
 
 
+def test_a_baseline_of_failures_alone_or_without_the_number_asked_is_nothing_comparable(against: Against) -> None:
+    failed = [trial(seed, None, status="failed", error="out of memory") for seed in range(3)]
+    numbered = trials(BASE, calibration_error=0.1)
+
+    assert (against(failed, trials(BASE)).counts, against(failed, trials(BASE)).code) == ({"new": 1}, 4)
+    asked = against(trials(BASE), numbered, "top1:-1", "calibration_error:+0.05")
+    assert (asked.counts, asked.code) == ({"new": 1, "same": 1}, 4)
+    assert against(numbered, numbered, "top1:-1", "calibration_error:+0.05").code == 0
+
+
+@pytest.mark.parametrize("rule", [[], ["top1:-1"]])
+def test_where_no_cell_has_two_numbers_a_side_a_fall_is_no_pass(against: Against, rule: list[str]) -> None:
+    many = trials(BASE, synthesizer="sre2l")
+
+    assert against([trial(0, 90.0)], [trial(0, 10.0)], *rule).code == 4
+    assert against([trial(0, 90.0)], [trial(0, 90.0)], *rule).code == 0  # the very same result
+    assert against([trial(0, 90.0), *many], [trial(0, 10.0), *many], *rule).code == 0
+    assert against([trial(0, 90.0), *many], [trial(0, 10.0), *many], *rule, "underpowered").code == 1
+
+
 # ------------------------------------------------------------------------------------------ what is not there
 
 
@@ -398,6 +418,8 @@ def test_trials_without_seeds_cannot_be_told_apart(against: Against) -> None:
     row = only(against([trial(0) | {"evaluation_seed": None}], [trial(0)]))
 
     assert (row.verdict, row.notes) == ("incomparable", ("BASELINE: seeds unknown",))
+    some = against([trial(0), trial(1) | {"evaluation_seed": None}], [trial(0)])
+    assert (only(some).verdict, only(some).contrast.base.n, some.code) == ("incomparable", 2, 5)
 
 
 # -------------------------------------------------------------------------------------------------- the whole

@@ -81,6 +81,8 @@ def test_a_margin_in_percent_is_of_the_baseline() -> None:
         (-0.1, 0.05, 0, "WORSE"),
         (-0.1, 0.1, 0, "same"),
         (0.0, 0.0, 0, "same"),
+        (-1e-13, 0.0, 0, "same"),  # of seven equal numbers the mean may be another one in the last bit
+        (1e-13, 0.0, 0, "same"),
         (0.1, 5.0, 0, "same"),
         (0.1, 0.05, 0, "better"),
     ],

@@ -170,6 +170,17 @@ def test_a_path_that_the_file_does_not_hold_is_asked_for_and_the_rest_is_as_reco
         again(found, synth=f"placed[path={moved}]")
 
 
+def test_a_path_outside_the_working_folder_is_told_by_its_last_part(
+    written: Callable[..., dict[str, Any]], file: Path
+) -> None:
+    found = written(synth=f"placed[path={file},noise=2.0]")
+    within = written(synth=f"toy-drawn[generator=placed-generator[path={file}]]")
+
+    assert found["trial"]["synthesizer"] == "placed[noise=2.0,path=file]"
+    assert within["trial"]["synthesizer"] == "toy-drawn[generator=placed-generator[path=file]]"
+    assert str(file.parent) not in json.dumps([found["trial"], within["trial"]])
+
+
 def test_a_path_within_is_asked_for_where_it_belongs(
     written: Callable[..., dict[str, Any]], again: Callable[..., Plan], file: Path
 ) -> None:
