@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
+from ddbench.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,20 +29,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path} has no known suffix: name it {', '.join(SUFFIXES)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(table, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}; mend that and run again") from None
-
-
-def _write_aside(table: pd.DataFrame, path: Path) -> None:
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        _WRITERS[path.suffix](table, draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, lambda draft: _WRITERS[path.suffix](table, draft))
 
 
 def _write_json(table: pd.DataFrame, path: Path) -> None:

@@ -15,6 +15,7 @@ from ddbench.document import trouble
 from ddbench.errors import UserError
 from ddbench.keys import digest, stage_key
 from ddbench.provenance import made
+from ddbench.whole_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -156,13 +157,7 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if path.exists() and path.read_bytes() == text.encode():
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise UserError(f"result file {path} cannot be written: {error.strerror}; mend that and run again") from None
+    write_text(path, text, "result file")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import rich_click as click
 
 from ddbench.cli.gathered import SOME_BAD, gathered
 from ddbench.cli.options import json_option
-from ddbench.cli.saving import save
 from ddbench.errors import UserError
+from ddbench.whole_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +110,7 @@ def _write(shown: Shown, form: str, output: Path | None, *, as_json: bool) -> No
     color = output is None and sys.stdout.isatty()
     text = shown.render(form, shutil.get_terminal_size((100, 24)).columns, color=color)
     if output is not None:
-        save(output, text)
+        write_text(output, text)
     if output is None or as_json:
         click.echo(shown.render("json") if as_json else text, nl=False)
     if output is not None or as_json or form not in {"rich", "markdown"}:

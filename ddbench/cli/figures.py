@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
 from ddbench.results import slug
+from ddbench.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +61,9 @@ def write(figure: Figure, path: Path) -> None:
         UserError: it cannot be written.
     """
     form = path.suffix[1:]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # it is drawn as a box
-            figure.savefig(path, format=form, metadata=_FORMATS[form])
-    except OSError as error:
-        raise UserError(f"figure {path} cannot be written: {error.strerror}; mend that and draw again") from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # it is drawn as a box
+        write_whole(path, lambda draft: figure.savefig(draft, format=form, metadata=_FORMATS[form]), "figure")
 
 
 def save(finding: Finding, folder: Path) -> list[Path]:

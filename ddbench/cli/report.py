@@ -11,9 +11,9 @@ import rich_click as click
 
 from ddbench.cli.gathered import SOME_BAD, gathered, require_places
 from ddbench.cli.options import metrics_option, store_option
-from ddbench.cli.saving import save
 from ddbench.errors import UserError
 from ddbench.types import NUMBERS
+from ddbench.whole_file import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def report(sources: tuple[Path, ...], benchmark: Path | None, metrics: str | Non
     if output is None:
         click.echo(text, nl=False)
     else:
-        save(output, text)
+        write_text(output, text)
     return SOME_BAD if found.bad else 0
 
 

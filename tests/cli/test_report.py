@@ -59,7 +59,8 @@ def test_a_file_that_cannot_be_written_is_named(command: Call) -> None:
 
     ended = command("report", "results", "-o", "file/table.md")
 
-    assert (ended.code, ended.err) == (2, "Error: file/table.md cannot be written: File exists\n")
+    said = "Error: file/table.md cannot be written: File exists; mend that and run again\n"
+    assert (ended.code, ended.err) == (2, said)
 
 
 @pytest.mark.usefixtures("toys")

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ddbench.cli import main
 from ddbench.keys import digest
 from ddbench.results import read, write
 
@@ -27,20 +26,6 @@ BAD = {
     "nan": b'{"schema": 1, "measures": {"top1": NaN}}',
 }
 FORMS = ("rich", "markdown", "latex", "csv", "html")
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Return a function that calls ``ddbench`` with arguments; it returns code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ddbench", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

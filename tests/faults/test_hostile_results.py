@@ -14,27 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ddbench.cli import main
 from ddbench.keys import digest
 from ddbench.results import read, write
 
 Shell = Callable[..., tuple[int, str, str]]
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Return a function that calls ``ddbench`` with arguments; it returns code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ddbench", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture
