@@ -183,7 +183,7 @@ def _print(sets: list[dict[str, Any]]) -> None:
 
     console = Console()
     for told in sets:
-        soft = "soft labels of its own" if told["soft_labels"] else ""
+        soft = f"soft labels of its own that look like {told['soft_labels']}" if told["soft_labels"] else ""
         pixels = f"pixels {told['pixels']}" if told["pixels"] else ""
         read = (told["layout"], f"ipc {told['ipc']}", f"classes {told['classes']}", pixels, soft)
         agrees = [

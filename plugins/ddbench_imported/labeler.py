@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ddbench_imported.classes import Matched
     from ddbench_imported.source import Soft
 
-_SUM = 1e-2  # how far the sum of a row may be from 1: float16 rounds each of a thousand probabilities
-_EXACT = 1e-5  # and how far if nothing but float32 rounded it
+_EXACT = 1e-5  # how far the sum of probabilities may be from 1 if nothing but float32 rounded it
 
 
 @dataclass(frozen=True)
@@ -144,14 +143,13 @@ class Own:
 
     def _told(self, rows: Tensor, soft: Soft) -> dict[str, Tensor]:
         sums = rows.double().sum(1, keepdim=True)
-        distributions = bool((rows >= 0).all() & ((sums - 1).abs() <= _SUM).all())
         if not rows.isfinite().all():
             raise UserError(f"{soft.where} holds soft labels that are not finite: write them anew")
-        if self.values == "probabilities" and not distributions:
+        if self.values == "probabilities" and soft.values == "logits":
             raise UserError(f"{soft.where} holds rows that do not sum to 1: they may be logits (values=logits)")
         taken_at = self.taken_at or soft.temperature or self.temperature or 1.0
         told_at = {"temperature": torch.tensor(self.temperature or taken_at, dtype=torch.float64)}
-        if self.values == "logits" or not distributions:
+        if "logits" in {self.values, soft.values}:
             return {"logits": rows, **told_at}
         exact = bool(((sums - 1).abs() <= _EXACT).all())
         rows = rows if exact else (rows / sums).float()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Layout = Literal["sre2l", "numbered", "folder", "tensors", "parquet", "webdataset"]
 AT_ONCE = 256  # images in memory together: 40 MB at 224 pixels
+_SUM = 1e-2  # how far the sum of a row may be from 1: float16 rounds each of a thousand probabilities
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Soft:
     classes: tuple[str, ...] = ()
     temperature: float | None = None
     labels: Tensor | None = None
+
+    @property
+    def values(self) -> Literal["probabilities", "logits"]:
+        """What the rows look like: probabilities where every row is one, up to rounding."""
+        sums = self.rows.double().sum(1)
+        return "probabilities" if bool(((self.rows >= 0).all(1) & ((sums - 1).abs() <= _SUM)).all()) else "logits"
 
 
 class Source(Protocol):

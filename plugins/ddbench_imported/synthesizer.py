@@ -115,7 +115,10 @@ class Images:
         return Effort((Passes("teacher", task.images, "nothing", min(task.images, AT_ONCE)),))
 
     def survey(self, data: DatasetSpec) -> dict[str, Any]:
-        """Say what is there, before anything is computed: ``ipc``, ``layout``, what ``classes`` and ``pixels`` are.
+        """Say what is there, before anything is computed.
+
+        ``ipc``, ``layout``, what ``classes`` and ``pixels`` are, and what ``soft_labels`` look like: ``probabilities``,
+        ``logits``, or empty where there are none.
 
         Raises:
             UserError: files, classes, counts or images do not fit the data set, as far as that shows without decoding.
@@ -127,7 +130,7 @@ class Images:
             "layout": source.layout,
             "classes": f"by {matched.by}",
             "pixels": source.pixels(self.frame(data)),
-            "soft_labels": soft is not None,
+            "soft_labels": soft.values if soft else "",
         }
 
     def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:

@@ -74,7 +74,7 @@ def test_the_document_tells_how_sets_were_read(evaluate: Call) -> None:
     assert document["sets"] == [
         {
             "synthesizer": "images[name=set]", "ipc": 12, "layout": "folder", "classes": "by name", "pixels": "",
-            "soft_labels": False, "teacher_agreement": {"toy-teacher": 100.0},
+            "soft_labels": "", "teacher_agreement": {"toy-teacher": 100.0},
         }
     ]  # fmt: skip
     assert [trial["ipc"] for trial in document["trials"]] == [12]
@@ -111,7 +111,7 @@ def test_own_labels_are_found_where_the_set_lies(evaluate: Call) -> None:
     assert ended.code == 0, ended.err
     labelers = {json.loads(path.read_text())["trial"]["labeler"] for path in Path("results").rglob("*.json")}
     assert labelers == {"own", "hard"}
-    assert "soft labels of its own" in unfolded(ended.out)
+    assert "soft labels of its own that look like probabilities" in unfolded(ended.out)
 
 
 def test_settings_are_printed_as_a_benchmark_that_run_reads(evaluate: Call, command: Call) -> None:

@@ -65,7 +65,12 @@ def test_labels_are_the_largest_of_soft_ones_where_a_file_has_no_others(world: W
     soft = torch.eye(3)[world.made.labels] * 0.5 + 1 / 6
     torch.save((world.made.images, soft), tmp_path / "set.pt")
     assert world.reads(tmp_path / "set.pt")
-    assert Images(str(tmp_path / "set.pt")).survey(world.data)["soft_labels"] is True
+    assert Images(str(tmp_path / "set.pt")).survey(world.data)["soft_labels"] == "probabilities"
+
+
+def test_a_survey_says_what_rows_look_like(world: World, tmp_path: Path) -> None:
+    torch.save((world.made.images, torch.eye(3)[world.made.labels] * 2), tmp_path / "set.pt")
+    assert Images(str(tmp_path / "set.pt")).survey(world.data)["soft_labels"] == "logits"
 
 
 def test_bytes_are_never_held_as_floats_all_at_once(
