@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddbench_reporters.grid import Grid, Line, Square
 
 _QUIET = ("data", "precision")  # shown where they differ
+_DATA = "data: digest of images and classes; another copy, or one with images held out, is other data"
 _DISTILLATIONS = "over n distillations, each the mean of its trainings"
 _TRAININGS = "over n trainings on one distilled set"
 _SELECTED: dict[Select, str] = {
@@ -58,7 +59,7 @@ def _accuracy(cells: Grid, shown: list[str], select: Select) -> Table:
         header=header,
         rows=tuple(tuple(words for words, _ in row) for row in rows),
         numeric=len(header) - len(shown),
-        notes=tuple(_notes(cells, select)),
+        notes=(*_notes(cells, select), *([_DATA] if "data" in shown else [])),
         places=tuple(line.place for line in cells.lines),
         behind={
             (place, column): number

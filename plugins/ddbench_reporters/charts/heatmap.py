@@ -32,6 +32,7 @@ def heatmap(scene: Scene) -> Chart:
             lambda axes, squares=squares: _draw(axes, squares, scene),  # type: ignore[misc]  # the default binds the loop's value
             width=1.9 + 0.62 * len(_architectures(squares)),
             height=1.35 + 0.27 * len(by_method(scene, squares)),
+            margin=0.3 + 0.065 * min(_LABEL, max(map(len, by_method(scene, squares)))),
         )
         for place, squares in found
     )

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 MOST = 12
 INK = "#1b1f24"
 RULE = "#d0d4da"
-_TITLE = 46  # characters of a title in a line
+_TITLE = 15  # characters of a title in an inch
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. ``place`` says which cells it shows; sizes are in inches."""
+    """One pair of axes. ``place`` says which cells it shows; sizes are in inches, ``margin`` is left of the axes."""
 
     title: str
     place: Mapping[str, str]
     draw: Callable[[Axes], None]
     width: float = 3.5
     height: float = 2.7
+    margin: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def chart(panels: Iterable[Panel], legend: Iterable[str], *notes: str, across: i
 def paint(panel: Panel, axes: Axes) -> None:
     """Draw a panel's content, title and frame."""
     panel.draw(axes)
-    axes.set_title("\n".join(textwrap.wrap(literal(panel.title), _TITLE)), loc="left", fontsize=8.5, color=INK)
+    across = int(_TITLE * (panel.width - panel.margin))
+    axes.set_title("\n".join(textwrap.wrap(literal(panel.title), across)), loc="left", fontsize=8.5, color=INK)
     axes.tick_params(labelsize=8, colors=INK, length=2.5)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(fontsize=8, color=INK)
