@@ -127,7 +127,7 @@ def require_kind(kind: str, fits: bool, frame: Frame, where: str) -> None:
     """Raise a UserError unless an image fits the frame's channels, or may be converted."""
     if not fits and not frame.convert:
         raise UserError(
-            f"{where} is {kind} where the data set is {_PLAIN[frame.mode]}: convert it, or allow that by convert=true"
+            f"{where} is {kind} where the data set is {_PLAIN[frame.mode]}: convert it, or allow that by --convert (convert=true)"
         )
 
 
@@ -136,7 +136,7 @@ def require_size(width: int, height: int, frame: Frame, where: str) -> None:
     if (width, height) != (frame.size, frame.size) and not frame.resize:
         raise UserError(
             f"{where} is {width}x{height} pixels where the data set has {frame.size}x{frame.size}: "
-            "resize it, or allow that by resize=true"
+            "resize it, or allow that by --resize (resize=true)"
         )
 
 
