@@ -22,6 +22,9 @@ _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _SPECS = ("dataset", "teacher", "synth", "labels", "evaluator", "eval")
 _LISTS = (*_SPECS, "ipc", "seeds", "synth_seeds")
 
+NEAR_CHANCE = 1.5
+"""Answers that are right less than so many times as often as by chance count as no better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

@@ -174,7 +174,7 @@ class _Run:
         """Fail whatever reads a teacher that scored below the floor: by default one and a half times chance."""
         stage, top1 = self.plan.stages[key], self.metas[key]["result"]["top1"]
         floor = self.plan.benchmark.teacher_floor
-        floor = 150 / stage.facts["data"]["num_classes"] if floor is None else floor
+        floor = 100 * grids.NEAR_CHANCE / stage.facts["data"]["num_classes"] if floor is None else floor
         if top1 >= floor:
             return
         error = (

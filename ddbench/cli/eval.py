@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from ddbench.benchmark import Grid
+from ddbench.benchmark import NEAR_CHANCE, Grid
 from ddbench.cli.options import (
     chosen_benchmark,
     chosen_settings,
@@ -37,15 +37,17 @@ OF_METHODS = ("benchmark", "synth", "ipc", "synth_seeds")
 
 _READING = ("layout", "classes", "pixels", "experiment", "resize", "convert", "verify")
 _LOOK = Spec("teacher-accuracy")
+_DOUBT = ", hardly more than by chance: are its classes in another order?"
 
 
 @dataclass(frozen=True)
 class FoundSet:
-    """A set as it was found: its spec, what tables call it, and what its ``survey`` says."""
+    """A set as it was found: its spec, what tables call it, what its ``survey`` says, and of how many classes it is."""
 
     synth: Spec
     shown: Spec
     survey: dict[str, Any]
+    num_classes: int
 
     def grid(self, labels: Iterable[Spec]) -> Grid:
         """Return its row of the table; the labeler ``own`` learns where the set lies."""
@@ -101,7 +103,7 @@ def evaluate(
     plan, documents = compute(chosen, settings, quiet=quiet)
     sets = [_told(each, _agreements(plan, settings)) for each in found]
     if not as_json:
-        _print(sets)
+        _print(sets, doubtful=100 * NEAR_CHANCE / found[0].num_classes)
     show(documents, chosen, settings, as_json=as_json, sets=sets)
     return ending(documents)
 
@@ -143,7 +145,7 @@ def _surveyed(spec: Spec, data: DatasetSpec) -> FoundSet:
 
     resolved = registry().resolve("synthesizer", spec, data.recipe)
     try:
-        return FoundSet(spec, resolved.shown, dict(resolved.component.survey(data)))
+        return FoundSet(spec, resolved.shown, dict(resolved.component.survey(data)), data.num_classes)
     except UserError:
         raise
     except Exception as error:
@@ -177,8 +179,8 @@ def _told(found: FoundSet, agreements: dict[tuple[str, str], float]) -> dict[str
     return {"synthesizer": shown, **found.survey, "teacher_agreement": agrees}
 
 
-def _print(sets: list[dict[str, Any]]) -> None:
-    """Say of each set how it was read, and what the teacher thinks of its labels."""
+def _print(sets: list[dict[str, Any]], doubtful: float) -> None:
+    """Say of each set how it was read, and what the teacher thinks of its labels, doubtful below a percentage."""
     from rich.console import Console
 
     console = Console()
@@ -187,7 +189,8 @@ def _print(sets: list[dict[str, Any]]) -> None:
         pixels = f"pixels {told['pixels']}" if told["pixels"] else ""
         read = (told["layout"], f"ipc {told['ipc']}", f"classes {told['classes']}", pixels, soft)
         agrees = [
-            f"{name} agrees with {value:.1f} % of its labels" for name, value in told["teacher_agreement"].items()
+            f"{name} agrees with {value:.1f} % of its labels{_DOUBT if value < doubtful else ''}"
+            for name, value in told["teacher_agreement"].items()
         ] or ["not scored"]
         line = f"{told['synthesizer']}: {'; '.join([', '.join(filter(None, read)), *agrees])}"
         console.print(line, highlight=False, markup=False)

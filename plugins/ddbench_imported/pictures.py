@@ -127,7 +127,8 @@ def require_kind(kind: str, fits: bool, frame: Frame, where: str) -> None:
     """Raise a UserError unless an image fits the frame's channels, or may be converted."""
     if not fits and not frame.convert:
         raise UserError(
-            f"{where} is {kind} where the data set is {_PLAIN[frame.mode]}: convert it, or allow that by --convert (convert=true)"
+            f"{where} is {kind} where the data set is {_PLAIN[frame.mode]}: convert it, or allow that by --convert "
+            "(convert=true)"
         )
 
 

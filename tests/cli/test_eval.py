@@ -93,6 +93,16 @@ def test_classes_in_another_order_fail_with_three_and_are_scored_where_that_is_a
     assert "agrees with 100.0 % of its labels" in unfolded(evaluate("set", "--classes", "map.toml").out)
 
 
+def test_an_order_that_too_few_images_tell_for_sure_is_scored_and_doubted(evaluate: Call) -> None:
+    write(Path("set"), each=1, order=(1, 2, 0))
+    write(Path("right"), each=1)
+    ended = evaluate("set", "right")
+    assert ended.code == 0
+    doubt = "agrees with 0.0 % of its labels, hardly more than by chance: are its classes in another order?"
+    assert f"images[name=set]: folder, ipc 1, classes by name; toy-teacher {doubt}" in unfolded(ended.out)
+    assert ended.out.count("another order") == 1
+
+
 def test_a_set_that_changes_is_read_anew_and_one_that_does_not_is_not(evaluate: Call) -> None:
     write(Path("set"))
     assert "3 to compute" not in evaluate("set").err
