@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PACKAGES = ("ddbench", "torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "safetensors", "pillow")
 OPTIONAL = ("diffusers", "transformers", "peft", "accelerate", "scipy", "torchmetrics", "xformers")
@@ -30,6 +30,7 @@ SETTINGS = (
 )  # fmt: skip
 """Environment variables that can change the last bits of a sum."""
 
+_SOURCES = ("*.py", "*.toml")  # what decides numbers
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -139,9 +140,23 @@ def _cpu() -> str:
 
 @functools.cache
 def own_commit() -> str | None:
-    """Return the commit of ddbench's source tree; None for an installed package."""
+    """Return the commit of ddbench's source tree, or the one that it was installed from; None where nobody knows."""
     folder = Path(__file__).parent.parent
-    return commit_of(folder) if (folder / ".git").exists() else None
+    return commit_of(folder) if (folder / ".git").exists() else distribution_commit("ddbench") or _unmoved_commit()
+
+
+def _unmoved_commit() -> str | None:
+    """Return the commit of the checkout that 'pip install .' was given in, while its files are still those installed.
+
+    A checkout that has moved on, or was edited since, says nothing of what runs here.
+    """
+    folder = _folder_of(_origin("ddbench"))
+    if folder is None or not (folder / ".git").exists():
+        return None
+    here = Path(__file__).parent.parent
+    packages = [folder / "ddbench", *(folder / "plugins").glob("ddbench_*")]
+    unmoved = all(_sources_digest(package) == _sources_digest(here / package.name) for package in packages)
+    return commit_of(folder) if unmoved else None
 
 
 @functools.cache
@@ -150,21 +165,32 @@ def distribution_commit(name: str) -> str | None:
 
     None for one from an index or a plain folder, and for one that is not installed.
     """
+    origin = _origin(name)
+    folder = _folder_of(origin)
+    if folder is not None and origin["dir_info"].get("editable"):
+        return commit_of(folder)
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return str(commit) if commit else None
+
+
+def _origin(name: str) -> dict[str, Any]:
+    """Return where a distribution was installed from, as pip tells; empty for one from an index."""
     try:
         text = distribution(name).read_text("direct_url.json")
     except (PackageNotFoundError, OSError):
-        return None
-    origin = json.loads(text) if text else {}
-    if origin.get("dir_info", {}).get("editable"):
-        return commit_of(Path(url2pathname(urlsplit(origin["url"]).path)))
-    commit = origin.get("vcs_info", {}).get("commit_id")
-    return str(commit) if commit else None
+        return {}
+    origin: dict[str, Any] = json.loads(text) if text else {}
+    return origin
+
+
+def _folder_of(origin: Mapping[str, Any]) -> Path | None:
+    return Path(url2pathname(urlsplit(origin["url"]).path)) if "dir_info" in origin else None
 
 
 def commit_of(folder: Path) -> str | None:
     """Return the commit of a checkout, with ``+dirty`` where Python or TOML files under the folder are not as in it."""
     commit = _output("git", "rev-parse", "HEAD", folder=folder)
-    edited = _output("git", "status", "--porcelain", "--", "*.py", "*.toml", folder=folder) if commit else ""
+    edited = _output("git", "status", "--porcelain", "--", *_SOURCES, folder=folder) if commit else ""
     return f"{commit}+dirty" if edited else commit or None
 
 
@@ -186,8 +212,16 @@ def source_digest(module: str) -> str:
     if spec is None or spec.origin is None:
         return ""
     origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    return _digest(origin.parent, origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin])
+
+
+def _sources_digest(folder: Path) -> str:
+    return _digest(folder, (file for pattern in _SOURCES for file in folder.rglob(pattern)))
+
+
+def _digest(folder: Path, files: Iterable[Path]) -> str:
+    """Return a digest of the names and content of files below a folder, 16 hexadecimal digits."""
     content = hashlib.sha256()
-    for file in files:
-        content.update(file.relative_to(origin.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(files):
+        content.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return content.hexdigest()[:16]

@@ -165,6 +165,30 @@ def test_the_commit_of_a_plugin_installed_from_a_repository_is_the_one_that_was_
     assert environment.distribution_commit("ddbench-core-no-such-package") is None
 
 
+@pytest.mark.usefixtures("forgotten")
+def test_the_commit_of_an_installed_ddbench_is_that_of_its_checkout_while_nothing_there_has_changed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("ddbench", "plugins/ddbench_mine"):
+        (checkout / name / "recipes").mkdir(parents=True)
+        (checkout / name / "__init__.py").write_text("x = 1\n")
+    recipe = checkout / "plugins" / "ddbench_mine" / "recipes" / "digits.toml"
+    recipe.write_text("a = 1\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "sources")
+    for package in ("ddbench", "plugins/ddbench_mine"):
+        shutil.copytree(checkout / package, tmp_path / "site" / Path(package).name)
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "site" / "ddbench" / "environment.py"))
+    origin = {"url": checkout.as_uri(), "dir_info": {}}
+    monkeypatch.setattr(environment, "_origin", lambda name: origin if name == "ddbench" else {})
+
+    assert environment.own_commit() == git(checkout, "rev-parse", "HEAD")
+    recipe.write_text("a = 2\n")
+    git(checkout, "commit", "-qam", "another recipe")
+    environment.own_commit.cache_clear()
+    assert environment.own_commit() is None
+
+
 def digest(name: str) -> str:
     environment.source_digest.cache_clear()
     return environment.source_digest(name)
