@@ -13,7 +13,7 @@ from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.keys import digest
 from ddbench.plugins import one_line
 from ddbench.registry import registry
-from ddbench.store import Store
+from ddbench.store import open_store
 from ddbench.types import CheckTask, ComparisonTask, Compute, DiagnosticTask
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ddbench.planner import PlannedTrial
     from ddbench.registry import Resolved
     from ddbench.spec import Spec
+    from ddbench.store import AnyStore
     from ddbench.types import Cell, DatasetSpec, Progress, Stage
 
     Verb = Literal["measure", "draw", "compare"]
@@ -123,7 +124,7 @@ def _distilled_set(plan: Plan, planned: PlannedTrial, temperature: float) -> Dis
     return DistilledSet(planned.trial.cell, planned.trial.synthesis_seed, planned.data, stage, temperature)
 
 
-def is_stored(chosen: DistilledSet, store: Store, *, teacher: bool) -> bool:
+def is_stored(chosen: DistilledSet, store: AnyStore, *, teacher: bool) -> bool:
     """Tell whether the store has a set's images, and its teacher where that is needed too."""
     images = all(store.has("synthesize", key) for key in chosen.shards)
     return images and (not teacher or store.has("squeeze", chosen.teacher))
@@ -195,7 +196,7 @@ class _Looks:
 
     def _task(self, chosen: DistilledSet) -> DiagnosticTask:
         compute = self._compute(chosen)
-        bench = Bench(chosen.stage, self.context, compute, Store(self.context.store))
+        bench = Bench(chosen.stage, self.context, compute, open_store(self.context.store))
         prepared = bench.store.has("prepare", chosen.stage.inputs.get("state", ""))
         try:
             distilled = bench.distilled

@@ -17,18 +17,18 @@ from ddbench.keys import digest
 from ddbench.passes import PassCounter
 from ddbench.plugins import one_line
 from ddbench.registry import registry
-from ddbench.store import Store
 from ddbench.types import Compute, Distilled, LoadTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import torch
     from torch import Tensor, nn
 
     from ddbench.kit.diffusion import Diffusion
+    from ddbench.location import Location
     from ddbench.spec import Spec
+    from ddbench.store import AnyStore
     from ddbench.types import DatasetSpec, Examples, Kind, Place, Split, Stage
 
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Context:
     """Where stages read and write, and on which device; none of it enters a key."""
 
-    store: Path
+    store: Location
     place: Place
     device: str
 
@@ -48,7 +48,7 @@ class Bench:
     stage: Stage
     context: Context
     compute: Compute
-    store: Store
+    store: AnyStore
     passes: PassCounter = field(default_factory=PassCounter)
 
     def component(self, kind: Kind, role: str = "") -> Any:
@@ -93,7 +93,7 @@ class Bench:
         """Return a fresh copy of the teacher, in eval mode, gradients off, on the stage's device."""
         specs = self.stage.specs
         key, architecture = self.stage.inputs["teacher"], specs["teacher_architecture"]
-        model = copy.deepcopy(_teacher(self.store.root, key, architecture, self.data, self.compute.device))
+        model = copy.deepcopy(_teacher(self.store, key, architecture, self.data, self.compute.device))
         return self.passes.watch(model)
 
     def generator(self) -> Diffusion:
@@ -106,7 +106,7 @@ class Bench:
         planned = facts["synthesizer"]["generator"]
         require_unchanged(registry().create("generator", spec), planned, "generator")
         key = self.stage.inputs.get("generator", "")
-        name = (self.store.root, key, digest(planned), self.data.fingerprint, self.compute.device)
+        name = (self.store.location, key, digest(planned), self.data.fingerprint, self.compute.device)
         if name not in _generators:
             weights = self.store.artifact("pretrain", key).tensors("weights") if key else {}
             _generators.clear()
@@ -191,16 +191,16 @@ def _open(
 _teachers: dict[tuple[Any, ...], nn.Module] = {}
 
 
-def _teacher(root: Path, key: str, architecture: Spec, data: DatasetSpec, device: torch.device) -> nn.Module:
+def _teacher(store: AnyStore, key: str, architecture: Spec, data: DatasetSpec, device: torch.device) -> nn.Module:
     """Return the stored teacher itself, kept for the next stage of this process; callers copy it."""
     from ddbench.kit.device import freeze, place
 
-    name = (root, key, device)
+    name = (store.location, key, device)
     if name not in _teachers:
         if "pretrained" in architecture.mapping():  # the store has the weights: a hub need not be asked again
             architecture = architecture.with_params(pretrained=False)
         model = registry().create("architecture", architecture).build(data)
-        model.load_state_dict(Store(root).artifact("squeeze", key).tensors("weights"))
+        model.load_state_dict(store.artifact("squeeze", key).tensors("weights"))
         _teachers.clear()
         _teachers[name] = freeze(place(model, device))
     return _teachers[name]

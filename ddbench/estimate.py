@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ddbench.plan import Plan
-    from ddbench.store import Store
+    from ddbench.store import AnyStore, Store
     from ddbench.types import DatasetSpec, Kind, Stage
 
 _LABEL_BYTES = 8
@@ -44,11 +44,11 @@ class Estimate:
     grounds: Literal["measured", "probed", "unknown"]
 
 
-def estimate(plan: Plan, keys: Iterable[str], store: Store, device: str) -> dict[str, Estimate]:
+def estimate(plan: Plan, keys: Iterable[str], store: AnyStore, device: str) -> dict[str, Estimate]:
     """Return an estimate for each stage named; computes for some seconds where a network has to be timed."""
     probe = Probe(resolve_device(device))
     data = {trial.data.fingerprint: trial.data for trial in plan.trials}
-    estimator = _Estimator(plan, data, probe, _seconds_of_like_stages(store), device_name(probe.device))
+    estimator = _Estimator(plan, data, probe, _seconds_of_like_stages(store.near), device_name(probe.device))
     return {key: estimator.of(plan.stages[key]) for key in keys}
 
 

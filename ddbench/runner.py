@@ -12,6 +12,7 @@ from ddbench import frames, results
 from ddbench.bench import Context, require_device
 from ddbench.commandline import harmless_message
 from ddbench.frontier import StageFrontier
+from ddbench.location import Location, default_location, derived, location
 from ddbench.metrics import scored
 from ddbench.plan import Plan
 from ddbench.plan import plan as make_plan
@@ -19,7 +20,7 @@ from ddbench.plugins import one_line
 from ddbench.registry import registry
 from ddbench.spec import Spec
 from ddbench.stages import sound_meta, work
-from ddbench.store import Store, default_root, require_writable
+from ddbench.store import open_store, require_writable
 from ddbench.types import Event, Outcome, Place
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ddbench.planner import PlannedTrial
+    from ddbench.store import AnyStore
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Settings:
     """Where and how a run runs; nothing here changes a number or a key."""
 
     out: Path = Path("results")
-    store: Path = field(default_factory=default_root)
+    store: Location = field(default_factory=default_location)
     data_root: Path = Path("data")
     download: bool = False
     device: str = "auto"
@@ -44,7 +46,7 @@ class Settings:
     @property
     def place(self) -> Place:
         """Where data sets lie."""
-        return Place(self.data_root, self.store / "data", self.download)
+        return Place(self.data_root, derived(self.store), self.download)
 
 
 def run(**options: Any) -> pd.DataFrame:
@@ -60,9 +62,11 @@ def run(**options: Any) -> pd.DataFrame:
         UserError: a name, value or combination that cannot work; nothing has been computed or written.
     """
     where = {name: options.pop(name) for name in Settings.__dataclass_fields__ if name in options}
-    for name in ("out", "store", "data_root"):
+    for name in ("out", "data_root"):
         if name in where:
             where[name] = Path(where[name])
+    if "store" in where:
+        where["store"] = location(where["store"])
     if isinstance(where.get("executor"), str):
         where["executor"] = Spec.parse(where["executor"])
     file = options.pop("benchmark", None)
@@ -85,7 +89,7 @@ def prepare(benchmark: grids.Benchmark, settings: Settings) -> Plan:
 def require_able(settings: Settings) -> None:
     """Raise a UserError unless this machine has the device and executor, and lets results and stages be written."""
     require_writable(settings.out, "the results folder", "--out")
-    Store(settings.store).require_writable()
+    open_store(settings.store).require_writable()
     require_device(settings.device)
     registry().resolve("executor", settings.executor)
 
@@ -111,8 +115,7 @@ class _Run:
 
     def documents(self) -> list[dict[str, Any]]:
         stages = self.plan.stages
-        store = Store(self.settings.store)
-        corrupt = self._read_store(store)
+        corrupt = self._read_store(open_store(self.settings.store, self._warn))
         needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
         frontier = StageFrontier(stages, needed)
         for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
@@ -128,11 +131,15 @@ class _Run:
     def tell(self, event: Event) -> None:
         self.listeners.tell(event)
 
-    def _read_store(self, store: Store) -> set[str]:
+    def _warn(self, message: str) -> None:
+        self.tell(Event("warning", None, {"message": message}))
+
+    def _read_store(self, store: AnyStore) -> set[str]:
         """Read the metas of all stages that are there, every byte verified; returns the keys found corrupt."""
         corrupt = set()
+        present = store.present((stage.kind, key) for key, stage in self.plan.stages.items())
         for key, stage in self.plan.stages.items():
-            if not store.has(stage.kind, key):
+            if (stage.kind, key) not in present:
                 continue
             with store.lock(key):
                 meta = sound_meta(store, stage, self.tell)

@@ -9,15 +9,15 @@ from ddbench.types import Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ddbench.store import Store
+    from ddbench.store import AnyStore
 
 
-def stored(store: Store, keys: Sequence[str]) -> bool:
+def stored(store: AnyStore, keys: Sequence[str]) -> bool:
     """Tell whether all shards are there; their content is not looked at."""
     return bool(keys) and all(store.has("synthesize", key) for key in keys)
 
 
-def read(store: Store, keys: Sequence[str]) -> Batch:
+def read(store: AnyStore, keys: Sequence[str]) -> Batch:
     """Return the images of some shards, in the order of their keys: uint8 (N, C, H, W) and int64 labels (N,).
 
     Raises:
@@ -29,7 +29,7 @@ def read(store: Store, keys: Sequence[str]) -> Batch:
     return Batch(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
 
 
-def batches(store: Store, keys: Sequence[str]) -> Iterator[Batch]:
+def batches(store: AnyStore, keys: Sequence[str]) -> Iterator[Batch]:
     """Yield the images of some shards in the same order, as the synthesizer handed them over, one batch in memory.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
 from ddbench.commandline import command
 from ddbench.environment import capture
-from ddbench.errors import CorruptArtifactError
+from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.ledger import Ledger
 from ddbench.meter import device_name, metered
 from ddbench.plugins import one_line
-from ddbench.store import Draft, Store
+from ddbench.store import open_store
 from ddbench.types import (
     Compute,
     EvaluationTask,
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ddbench.artifact import Draft
     from ddbench.bench import Context
     from ddbench.protocols import Tell
+    from ddbench.store import AnyStore
     from ddbench.types import Batch, Cost, DatasetSpec, EpochViews, Measures
 
 _GO_ON = ("pretrain", "prepare")  # stages with a workspace, in which a killed attempt may have left a checkpoint
@@ -54,39 +57,43 @@ def work(stage: Stage, tell: Tell, context: Context) -> Outcome:
 
 
 def _work(stage: Stage, tell: Tell, context: Context) -> Outcome:
-    store = Store(context.store)
     tell(Event("stage-started", stage))
-    with store.lock(stage.key):
+    opened = open_store(context.store, lambda message: tell(Event("warning", stage, {"message": message})))
+    with closing(opened) as store, store.lock(stage.key):
         meta = sound_meta(store, stage, tell)
         if meta is not None:
             return Outcome(stage, "reused", meta)
         draft = store.draft(stage.key)
         try:
-            meta = _compute(stage, draft, tell, context)
+            meta = _compute(stage, store, draft, tell, context)
             return Outcome(stage, "done", store.commit(draft, stage.kind, stage.key, meta))
-        except BaseException:
-            store.discard(draft)
+        except UserError:
             raise
+        except Exception:
+            meta = sound_meta(store, stage, tell)  # where locks do not reach, another may have finished and cleared up
+            if meta is None:
+                raise
+            return Outcome(stage, "reused", meta)
+        finally:
+            store.discard(draft)
 
 
-def sound_meta(store: Store, stage: Stage, tell: Tell) -> dict[str, Any] | None:
-    """Return a stage's stored meta, every byte verified; a corrupt artifact is told, removed and taken as absent."""
-    if not store.has(stage.kind, stage.key):
-        return None
+def sound_meta(store: AnyStore, stage: Stage, tell: Tell) -> dict[str, Any] | None:
+    """Return a stage's stored meta, verified; a corrupt artifact is told, removed and taken as absent."""
     try:
-        return store.artifact(stage.kind, stage.key).verify()
+        return store.find(stage.kind, stage.key)
     except CorruptArtifactError as error:
         tell(Event("warning", stage, {"message": f"{error}; it will be computed anew"}))
-        store.remove(stage.kind, stage.key)
+        store.remove_corrupt(stage.kind, stage.key)
         return None
 
 
-def _compute(stage: Stage, draft: Draft, tell: Tell, context: Context) -> dict[str, Any]:
+def _compute(stage: Stage, store: AnyStore, draft: Draft, tell: Tell, context: Context) -> dict[str, Any]:
     device = resolve_device(context.device)
     progress = _Progress(stage, tell)
     compute = Compute(device, stage.facts["precision"], _seed(stage), progress)
     make_repeatable(compute.seed, device)
-    bench = Bench(stage, context, compute, Store(context.store))
+    bench = Bench(stage, context, compute, store)
     ledger = Ledger.of(bench.store.workspace(stage.key)) if stage.kind in _GO_ON else None
     started = datetime.now(UTC)
     with metered(device) as cost:

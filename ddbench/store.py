@@ -1,107 +1,57 @@
 """The store: key to folder, each written aside, checksummed, and moved into place at once.
 
 ``<root>/<kind>/<first two digits>/<key>/`` holds ``meta.json`` and safetensors files. A folder is there whole or not at
-all: a killed process leaves only a draft under ``drafts/``, swept by the next who computes that key.
+all: a killed process leaves only a draft under ``drafts/``, swept by the next who computes that key. Of two who finish
+one key the first wins, whether or not their locks reach each other, as on some network file systems they do not.
+A store elsewhere, named by a URL, is ``ddbench.remote``'s; both have the same methods.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
+import functools
+import math
 import os
 import shutil
+import socket
 import tempfile
+import time
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from ddbench.artifact import META, Artifact, Draft, sync, writing
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.keys import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from torch import Tensor
+    from ddbench.location import Location
+    from ddbench.remote.store import RemoteStore
 
-META = "meta.json"
-_SUFFIX = ".safetensors"
+    AnyStore: TypeAlias = "Store | RemoteStore"
 
+Name = tuple[str, str]
+"""Kind and key of an artifact."""
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """Where one stage's outcome lies."""
-
-    kind: str
-    key: str
-    folder: Path
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.folder.iterdir())
-
-    def meta(self) -> dict[str, Any]:
-        """Return what was stored beside the tensors.
-
-        Raises:
-            CorruptArtifactError: the file does not match its own checksum.
-        """
-        try:
-            document = json.loads((self.folder / META).read_bytes())
-            checksum, found = document.pop("checksum"), digest(document)
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise CorruptArtifactError(f"{self.folder / META} cannot be read: {error}") from error
-        if found != checksum:
-            raise CorruptArtifactError(f"{self.folder / META} does not match its checksum")
-        return document  # type: ignore[no-any-return]
-
-    def verify(self) -> dict[str, Any]:
-        """Read every byte and compare checksums; returns the meta.
-
-        Raises:
-            CorruptArtifactError: a file is missing, unreadable or differs.
-        """
-        meta = self.meta()
-        for name, expected in meta["files"].items():
-            if _sha256(self.folder / name) != expected["sha256"]:
-                raise CorruptArtifactError(f"{self.folder / name} does not match its checksum")
-        return meta
-
-    def tensors(self, name: str) -> dict[str, Tensor]:
-        """Load one file of tensors, its checksum verified, on the CPU.
-
-        Raises:
-            CorruptArtifactError: the file is missing, unreadable or differs.
-        """
-        from safetensors.torch import load
-
-        path = self.folder / f"{name}{_SUFFIX}"
-        expected = self.meta()["files"].get(path.name)
-        content = _read(path)
-        if expected is None or hashlib.sha256(content).hexdigest() != expected["sha256"]:
-            raise CorruptArtifactError(f"{path} does not match its checksum")
-        tensors: dict[str, Tensor] = load(content)
-        return tensors
+STALE_SECONDS = 24 * 3600  # an older draft belongs to a process that has died
+_ATTEMPTS = 3  # to put an artifact in place; each is lost only to another that just moved away what lay there
 
 
-@dataclass
-class Draft:
-    """An artifact being written; nobody sees it before ``Store.commit``."""
+def open_store(place: Location, warn: Callable[[str], None] | None = None) -> AnyStore:
+    """Return the store at a place; ``warn`` is told when it does not answer, where it is elsewhere.
 
-    folder: Path
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    Raises:
+        UserError: a package that its URL needs is missing.
+    """
+    if isinstance(place, Path):
+        return Store(place)
+    from ddbench.remote.store import RemoteStore
 
-    def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """Write tensors under a name of letters, digits and dashes."""
-        from safetensors.torch import save_file
-
-        path = self.folder / f"{name}{_SUFFIX}"
-        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, path)
-        _sync(path)
-        self.files[path.name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+    return RemoteStore(place, warn)
 
 
 class Store:
@@ -109,6 +59,19 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def location(self) -> Location:
+        """Where it is, as the user named it."""
+        return self.root
+
+    @property
+    def near(self) -> Store:
+        """What of it lies on this machine: all."""
+        return self
+
+    def close(self) -> None:
+        """Let go of what was read: nothing has to be held here."""
 
     def artifact(self, kind: str, key: str) -> Artifact:
         """Name the place of a key, whether it is there or not."""
@@ -118,26 +81,49 @@ class Store:
         """Tell whether an artifact is there; its content is not looked at."""
         return (self.artifact(kind, key).folder / META).is_file()
 
+    def present(self, names: Iterable[Name]) -> set[Name]:
+        """Return which artifacts of many are there, as ``has`` tells."""
+        return {name for name in names if self.has(*name)}
+
+    def find(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return the meta of an artifact, every byte verified, or None.
+
+        Raises:
+            CorruptArtifactError: it is there, and not sound.
+        """
+        return self.artifact(kind, key).verify() if self.has(kind, key) else None
+
     def lock(self, key: str) -> FileLock:
         """Return the lock under which a key is computed; the system frees it when its holder dies."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / key)
+        with writing(self.root):
+            return FileLock(_lock_folder(self.root) / key)
 
     def draft(self, key: str) -> Draft:
         """Begin an artifact, its lock held; what a killed process left of the same key is swept."""
         drafts = self.root / "drafts"
-        drafts.mkdir(parents=True, exist_ok=True)
-        for leftover in drafts.glob(f"{key}.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        folder = drafts / f"{key}.{uuid.uuid4().hex}"
-        folder.mkdir()
-        return Draft(folder)
+        with writing(self.root):
+            drafts.mkdir(parents=True, exist_ok=True)
+            self._sweep(drafts.glob(f"{key}.{_machine()}.*"), math.inf)
+            self._sweep(drafts.glob(f"{key}.*"), time.time() - STALE_SECONDS)
+            folder = drafts / f"{key}.{_machine()}.{uuid.uuid4().hex}"
+            folder.mkdir()
+        return Draft(self.root, folder)
+
+    def sweep(self, limit: float) -> int:
+        """Delete the drafts in which nothing has changed since a time, in seconds of the epoch; returns how many."""
+        return self._sweep((self.root / "drafts").glob("*"), limit)
+
+    def _sweep(self, folders: Iterable[Path], limit: float) -> int:
+        old = [folder for folder in folders if _last_change(folder) <= limit]
+        for folder in old:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(old)
 
     def workspace(self, key: str) -> Path:
         """Return a folder for what a stage keeps until it is committed, and after a kill too; its lock is held."""
         folder = self._workspace(key)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def workspaces_older_than(self, limit: float) -> list[str]:
@@ -162,20 +148,32 @@ class Store:
         return self.root / "workspaces" / key
 
     def commit(self, draft: Draft, kind: str, key: str, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """Move a finished draft into place, all of it or nothing; returns the meta as stored. The workspace goes."""
-        document = json.loads(json.dumps({**meta, "files": draft.files}))
-        path = draft.folder / META
-        path.write_text(
-            json.dumps({**document, "checksum": digest(document)}, indent=1, sort_keys=True), encoding="utf-8"
-        )
-        _sync(path)
-        place = self.artifact(kind, key).folder
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self.remove(kind, key)  # what lies there without a meta is no artifact, and in the way
-        draft.folder.rename(place)
-        _sync(place.parent)
+        """Move a finished draft into place, all of it or nothing; the workspace goes.
+
+        Returns the meta as stored: another's, if a sound artifact has come there meanwhile; the draft is then dropped.
+
+        Raises:
+            UserError: the disk is full, say.
+        """
+        document = draft.seal(meta)
+        placed = self.put(draft, kind, key)
         shutil.rmtree(self._workspace(key), ignore_errors=True)
-        return document  # type: ignore[no-any-return]
+        return document if placed else self.artifact(kind, key).meta()
+
+    def put(self, draft: Draft, kind: str, key: str) -> bool:
+        """Move a sealed draft into place unless a sound artifact is there; tells whether it did."""
+        place = self.artifact(kind, key).folder
+        with writing(self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(_ATTEMPTS):
+                if _moved(draft.folder, place):
+                    sync(place.parent)
+                    return True
+                if _is_sound(place):
+                    break
+                self.remove_corrupt(kind, key)
+        self.discard(draft)
+        return False
 
     def discard(self, draft: Draft) -> None:
         """Drop a draft whose stage failed."""
@@ -183,13 +181,26 @@ class Store:
 
     def remove(self, kind: str, key: str) -> None:
         """Delete an artifact: first out of sight at once, then from the disk."""
-        grave = self.root / "drafts" / f"{key}.{uuid.uuid4().hex}"
-        grave.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.artifact(kind, key).folder.rename(grave)
-        except FileNotFoundError:
-            return
-        shutil.rmtree(grave, ignore_errors=True)
+        grave = self._buried(kind, key)
+        if grave:
+            shutil.rmtree(grave, ignore_errors=True)
+
+    def remove_corrupt(self, kind: str, key: str) -> None:
+        """Delete an artifact, unless a sound one has come to its place since it was looked at."""
+        grave = self._buried(kind, key)
+        if grave and not (_is_sound(grave) and _moved(grave, self.artifact(kind, key).folder)):
+            shutil.rmtree(grave, ignore_errors=True)
+
+    def _buried(self, kind: str, key: str) -> Path | None:
+        """Move an artifact out of sight; returns where it lies now, or None if there is none."""
+        grave = self.root / "drafts" / f"{key}.{_machine()}.{uuid.uuid4().hex}"
+        with writing(self.root):
+            grave.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.artifact(kind, key).folder.rename(grave)
+            except FileNotFoundError:
+                return None
+        return grave
 
     def artifacts(self) -> Iterator[Artifact]:
         """Yield every artifact, sorted by kind and key."""
@@ -213,37 +224,63 @@ def require_writable(folder: Path, what: str, option: str) -> None:
         raise UserError(f"{what} {folder} cannot be written: {error.strerror}; name another by {option}") from None
 
 
-def default_root() -> Path:
-    """Return the store's folder: ``DDBENCH_STORE``, else the user's cache folder."""
-    from platformdirs import user_cache_path
+def _moved(folder: Path, place: Path) -> bool:
+    """Move a folder to a place if that is empty; tells whether it did."""
+    try:
+        folder.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        return False
+    return True
 
-    named = os.environ.get("DDBENCH_STORE")
-    return Path(named).expanduser() if named else user_cache_path("ddbench") / "store"
+
+def _is_sound(folder: Path) -> bool:
+    try:
+        Artifact("", "", folder).verify()
+    except CorruptArtifactError:
+        return False
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Return a name of the system whose locks this process shares: until a restart, its kernel's."""
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        name = f"{socket.gethostname()} {uuid.getnode()}"
+    return digest(name)[:8]
+
+
+def _lock_folder(root: Path) -> Path:
+    """Return where a store's locks are: in it, or where its file system knows none, in this machine's own folder."""
+    folder = root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _can_lock(folder.absolute()):
+        name = digest(str(root.absolute()))[:16]
+        folder = Path(tempfile.gettempdir()) / f"ddbench-locks-{os.getuid()}" / name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@functools.cache
+def _can_lock(folder: Path) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows locks by other means
+        return True
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _last_change(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _sync(path: Path) -> None:
-    """Force a file's or folder's content to the disk, so that a rename never outruns it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Return when anything in a folder was written last; of one that has just gone, never."""
+    times = [0.0]
+    with contextlib.suppress(FileNotFoundError):
+        times += [path.stat().st_mtime for path in (folder, *folder.rglob("*"))]
+    return max(times)

@@ -106,14 +106,14 @@ def _sets(chosen: Benchmark, settings: Settings, wanted: Wanted) -> tuple[list[D
     from ddbench.bench import require_device
     from ddbench.plan import plan
     from ddbench.registry import registry
-    from ddbench.store import Store
+    from ddbench.store import open_store
 
     require_device(settings.device)
     sets = distilled_sets(plan(chosen, registry(), settings.place))
     asking = [spec for spec, each in wanted.items() if type(each.component).uses_teacher]
     if asking and not all(each.teacher for each in sets):
         raise UserError(f"diagnostic '{asking[0]}' asks a teacher, and nothing in this grid does: add --labels online")
-    store = Store(settings.store)
+    store = open_store(settings.store)
     stored = [each for each in sets if is_stored(each, store, teacher=bool(asking))]
     return stored, [each for each in sets if each not in stored]
 

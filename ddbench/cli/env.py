@@ -17,13 +17,13 @@ def env(store: object, as_json: bool) -> int:
     import torch
 
     from ddbench.environment import capture, named
-    from ddbench.store import default_root
+    from ddbench.location import default_location
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     document = capture(gpus[0] if gpus else "cpu") | {
         "gpus": gpus,
         "cuda": torch.version.cuda,
-        "store": str(store or default_root()),
+        "store": str(store or default_location()),
     }
     if as_json:
         click.echo(json.dumps(document, indent=1))

@@ -159,9 +159,9 @@ def _agreements(plan: Plan, settings: Settings) -> dict[tuple[str, str], float]:
     """
     from ddbench.analysis import analyze, distilled_sets, is_stored
     from ddbench.bench import Context
-    from ddbench.store import Store
+    from ddbench.store import open_store
 
-    store = Store(settings.store)
+    store = open_store(settings.store)
     stored = [each for each in distilled_sets(plan) if is_stored(each, store, teacher=True)]
     once = {(str(each.cell.synthesizer), str(each.cell.teacher)): each for each in stored}
     context = Context(settings.store, settings.place, settings.device)

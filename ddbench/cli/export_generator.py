@@ -18,7 +18,7 @@ from ddbench.plugins import one_line
 if TYPE_CHECKING:
     from ddbench.planner import PlannedTrial
     from ddbench.runner import Settings
-    from ddbench.store import Store
+    from ddbench.store import AnyStore
     from ddbench.types import Stage
 
 
@@ -51,7 +51,7 @@ def _stage(settings: Settings, values: dict[str, Any]) -> Stage:
     from ddbench.bench import require_device
     from ddbench.plan import plan
     from ddbench.registry import registry
-    from ddbench.store import Store
+    from ddbench.store import open_store
 
     require_device(settings.device)
     grid = {
@@ -65,11 +65,11 @@ def _stage(settings: Settings, values: dict[str, Any]) -> Stage:
     stage = planned.stages[trial.shards[0]]
     if "generator" not in stage.specs:
         raise UserError(f"synthesizer '{trial.trial.cell.synthesizer}' samples no generative model")
-    _require_stored(trial, Store(settings.store), values)
+    _require_stored(trial, open_store(settings.store), values)
     return stage
 
 
-def _require_stored(trial: PlannedTrial, store: Store, values: dict[str, Any]) -> None:
+def _require_stored(trial: PlannedTrial, store: AnyStore, values: dict[str, Any]) -> None:
     wanted = {"pretrain": trial.pretrain, "prepare": trial.prepare}
     if all(store.has(kind, key) for kind, key in wanted.items() if key):
         return
@@ -79,7 +79,7 @@ def _require_stored(trial: PlannedTrial, store: Store, values: dict[str, Any]) -
     given = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     words = (word for name in given for word in (f"--{named[name]}", str(values[name])))
     again = shlex.join(["ddbench", "run", *words, "--labels", "hard"])
-    raise UserError(f"the store {store.root} has no such model; to make it: {again}")
+    raise UserError(f"the store {store.location} has no such model; to make it: {again}")
 
 
 def _tell_nobody(done: int, total: int, **numbers: float) -> None:
@@ -88,12 +88,12 @@ def _tell_nobody(done: int, total: int, **numbers: float) -> None:
 
 def _export(stage: Stage, settings: Settings, folder: Path) -> None:
     from ddbench.bench import Bench, Context, resolve_device
-    from ddbench.store import Store
+    from ddbench.store import open_store
     from ddbench.types import Compute
 
     device = resolve_device(settings.device)
     compute = Compute(device, stage.facts["precision"], 0, _tell_nobody)
-    bench = Bench(stage, Context(settings.store, settings.place, settings.device), compute, Store(settings.store))
+    bench = Bench(stage, Context(settings.store, settings.place, settings.device), compute, open_store(settings.store))
     generator, synthesizer = bench.component("generator"), bench.component("synthesizer")
     if not hasattr(generator, "save"):
         raise UserError(f"generator '{stage.specs['generator'].name}' cannot be written")

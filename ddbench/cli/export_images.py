@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ddbench.bench import Bench
     from ddbench.planner import PlannedTrial
     from ddbench.runner import Settings
-    from ddbench.store import Store
+    from ddbench.store import AnyStore
     from ddbench.types import Stage
 
 _GRID = ("synth", "dataset", "ipc", "teacher", "synth_seed", "labels", "evaluator", "precision")
@@ -35,7 +35,7 @@ class _Stored:
 
     trial: PlannedTrial
     stages: dict[str, Stage]
-    store: Store
+    store: AnyStore
 
     @property
     def made(self) -> Stage:
@@ -115,7 +115,7 @@ def _stored(settings: Settings, values: dict[str, Any]) -> _Stored:
     from ddbench.bench import require_device
     from ddbench.plan import plan
     from ddbench.registry import registry
-    from ddbench.store import Store
+    from ddbench.store import open_store
 
     require_device(settings.device)
     named = {name.replace("_", "-"): values[name] for name in _GRID if name != "synth_seed"}
@@ -123,7 +123,7 @@ def _stored(settings: Settings, values: dict[str, Any]) -> _Stored:
     planned = plan(grids.build({}, grids.settings(grid, "--{}")), registry(), settings.place)
     if len({(trial.shards, trial.relabel) for trial in planned.trials}) > 1:
         raise UserError("name one synthesizer, data set, teacher, ipc and labeler: a folder holds one set")
-    stored = _Stored(planned.trials[0], dict(planned.stages), Store(settings.store))
+    stored = _Stored(planned.trials[0], dict(planned.stages), open_store(settings.store))
     _require_stored(stored, values)
     return stored
 
@@ -140,7 +140,7 @@ def _require_stored(stored: _Stored, values: dict[str, Any]) -> None:
     given = [name for name in written if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     words = [word for name in given for word in (f"--{written[name].replace('_', '-')}", str(values[name]))]
     again = shlex.join(["ddbench", "run", *words, *(() if "labels" in given else ("--labels", "hard"))])
-    raise UserError(f"the store {stored.store.root} has no such set; to make it: {again}")
+    raise UserError(f"the store {stored.store.location} has no such set; to make it: {again}")
 
 
 # ---------------------------------------------------------------------------------------------- what is written
@@ -179,7 +179,7 @@ def _softened(stored: _Stored, settings: Settings) -> Softened | None:
     return Softened(labels_of_images(labels, bench.distilled, bench.compute), labels.temperature)
 
 
-def _bench(stage: Stage, settings: Settings, store: Store) -> Bench:
+def _bench(stage: Stage, settings: Settings, store: AnyStore) -> Bench:
     from ddbench.bench import Bench, Context, resolve_device
     from ddbench.types import Compute
 

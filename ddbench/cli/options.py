@@ -10,6 +10,7 @@ from click import get_current_context
 from click.core import ParameterSource
 
 from ddbench import benchmark as grids
+from ddbench.location import location
 from ddbench.types import NUMBERS
 
 if TYPE_CHECKING:
@@ -35,10 +36,20 @@ _GRID = (
 )
 _PLACE = ("out", "store", "data_root", "download", "device", "executor")
 
+
+class _Store(click.Path):
+    """A folder, or the URL of a store elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        place = location(value)
+        return super().convert(place, param, ctx) if isinstance(place, Path) else place
+
+
 store_option = click.option(
     "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of computed stages [default: DDBENCH_STORE, else the user's cache folder].",
+    type=_Store(path_type=Path, file_okay=False),
+    help="Folder or URL (s3://bucket/prefix) of computed stages [default: DDBENCH_STORE, else the user's cache "
+    "folder].",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, everything else on stderr."
@@ -127,12 +138,12 @@ def given_options(values: dict[str, Any]) -> list[str]:
 
 def chosen_settings(values: dict[str, Any]) -> Settings:
     """Return where and how to run, as far as the command has options for it."""
+    from ddbench.location import default_location
     from ddbench.runner import Settings
     from ddbench.spec import Spec
-    from ddbench.store import default_root
 
     chosen = {name: values[name] for name in _PLACE if name in values}
-    chosen["store"] = chosen["store"] or default_root()
+    chosen["store"] = chosen["store"] or default_location()
     if "executor" in chosen:
         chosen["executor"] = Spec.parse(chosen["executor"])
     return Settings(**chosen)

@@ -83,10 +83,10 @@ def _rows(planned: Plan, settings: Settings) -> list[Row]:
     from rich.console import Console
 
     from ddbench.estimate import Estimate, estimate
-    from ddbench.store import Store
+    from ddbench.store import open_store
 
-    store = Store(settings.store)
-    present = {key for key, stage in planned.stages.items() if store.has(stage.kind, key)}
+    store = open_store(settings.store)
+    present = {key for _, key in store.present((stage.kind, key) for key, stage in planned.stages.items())}
     needed = planned.needed(lambda stage: stage.key in present)
     with Console(stderr=True).status("timing passes through networks"):
         estimates = estimate(planned, needed, store, settings.device)

@@ -110,7 +110,7 @@ def _repeat(
             return repeat(found, plan_again(found, settings.place, given), settings)
         share_cache(theirs.place.cache, settings.place.cache)
         plan = plan_again(found, settings.place, given)
-        count = take_finished(plan, theirs.store, settings.store)
+        count = take_finished(plan, theirs.store, folder / "store")
         click.echo(f"{count} of {len(plan.stages) - 1} inputs taken from {theirs.store}", err=True)
         return repeat(found, plan, settings)
 

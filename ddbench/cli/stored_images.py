@@ -8,14 +8,14 @@ import rich_click as click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
+    from ddbench.location import Location
     from ddbench.types import Batch
 
 _ENOUGH = 2**28  # bytes
 
 
-def stored_images(root: Path | None) -> Callable[[Mapping[str, Any]], Batch | None]:
+def stored_images(place: Location | None) -> Callable[[Mapping[str, Any]], Batch | None]:
     """Return a function that reads the images of a result file's document from a store, the default one for None.
 
     Of a set that would fill the memory it gives the first. It returns None where images are missing, or damaged, of
@@ -23,9 +23,10 @@ def stored_images(root: Path | None) -> Callable[[Mapping[str, Any]], Batch | No
     """
     from ddbench import shards
     from ddbench.errors import CorruptArtifactError
-    from ddbench.store import Store, default_root
+    from ddbench.location import default_location
+    from ddbench.store import open_store
 
-    store = Store(root or default_root())
+    store = open_store(place or default_location())
 
     def images(document: Mapping[str, Any]) -> Batch | None:
         keys = document["stages"]["synthesize"]["keys"]

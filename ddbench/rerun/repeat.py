@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ddbench.environment import named
 from ddbench.runner import execute
-from ddbench.store import Store
+from ddbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from ddbench.location import Location
     from ddbench.plan import Plan
     from ddbench.runner import Settings
 
@@ -55,11 +56,11 @@ class Repetition:
         return self.now - self.before
 
 
-def take_finished(plan: Plan, theirs: Path, ours: Path) -> int:
+def take_finished(plan: Plan, theirs: Location, ours: Path) -> int:
     """Link what a store has finished of a plan's inputs into another store; returns how many. Evaluations stay out."""
-    source, target = Store(theirs), Store(ours)
+    source, target = open_store(theirs), Store(ours)
     inputs = [stage for stage in plan.stages.values() if stage.kind != "evaluate"]
-    there = [(stage.kind, stage.key) for stage in inputs if source.has(stage.kind, stage.key)]
+    there = source.present((stage.kind, stage.key) for stage in inputs)
     for kind, key in there:
         folder = target.artifact(kind, key).folder
         if not folder.exists():

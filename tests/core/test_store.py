@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from ddbench.errors import CorruptArtifactError, UserError
-from ddbench.store import Artifact, Store, default_root, require_writable
+from ddbench.artifact import Artifact
+from ddbench.location import default_location
+from ddbench.store import Store, require_writable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -246,11 +248,11 @@ def test_the_store_lies_where_the_variable_says_else_in_the_user_s_cache(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DDBENCH_STORE", "~/deep/store")
-    assert default_root() == tmp_path / "deep" / "store"
+    assert default_location() == tmp_path / "deep" / "store"
     monkeypatch.setenv("DDBENCH_STORE", "")
-    cache = default_root()
+    cache = default_location()
     monkeypatch.delenv("DDBENCH_STORE")
-    assert default_root() == cache
+    assert default_location() == cache
     assert cache.parts[-2:] == ("ddbench", "store")
 
 

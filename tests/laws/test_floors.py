@@ -19,6 +19,7 @@ FLOORS = {
         ("frontier", "headline", "ledger", "meter", "passes", "reported", "shards", "imagesets", "cards"), 3
     ),
     **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
+    **dict.fromkeys(("artifact", "location", "remote"), 3),
     **dict.fromkeys(("commandline", "document", "provenance", "regression", "whole_file"), 3),
     **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis", "plain", "rerun"), 4),
     "cli": 5,

@@ -1,0 +1,180 @@
+"""One stage's outcome on disk: a folder of safetensors files and their meta, checksummed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.keys import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+META = "meta.json"
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Where one stage's outcome lies."""
+
+    kind: str
+    key: str
+    folder: Path
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+    @property
+    def changed(self) -> float:
+        """When it came here, in seconds of the epoch."""
+        return self.folder.stat().st_mtime
+
+    def meta(self) -> dict[str, Any]:
+        """Return what was stored beside the tensors.
+
+        Raises:
+            CorruptArtifactError: the file does not match its own checksum.
+        """
+        return opened(_read(self.folder / META), str(self.folder / META))
+
+    def verify(self) -> dict[str, Any]:
+        """Read every byte and compare checksums; returns the meta.
+
+        Raises:
+            CorruptArtifactError: a file is missing, unreadable or differs.
+        """
+        meta = self.meta()
+        for name, expected in meta["files"].items():
+            if _sha256(self.folder / name) != expected["sha256"]:
+                raise CorruptArtifactError(f"{self.folder / name} does not match its checksum")
+        return meta
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Load one file of tensors, its checksum verified, on the CPU.
+
+        Raises:
+            CorruptArtifactError: the file is missing, unreadable or differs.
+        """
+        from safetensors.torch import load
+
+        path = self.folder / f"{name}{_SUFFIX}"
+        expected = self.meta()["files"].get(path.name)
+        content = _read(path)
+        if expected is None or hashlib.sha256(content).hexdigest() != expected["sha256"]:
+            raise CorruptArtifactError(f"{path} does not match its checksum")
+        tensors: dict[str, Tensor] = load(content)
+        return tensors
+
+
+@dataclass
+class Draft:
+    """An artifact being written; nobody sees it before ``Store.commit``."""
+
+    store: Path
+    folder: Path
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Write tensors under a name of letters, digits and dashes.
+
+        Raises:
+            UserError: the disk is full, say.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        path = self.folder / f"{name}{_SUFFIX}"
+        content = {key: value.contiguous().cpu() for key, value in tensors.items()}
+        try:
+            with writing(self.store):
+                save_file(content, path)
+                sync(path)
+        except SafetensorError as error:  # its form of an OSError
+            raise UserError(_unwritten(self.store, str(error).rpartition("rror: ")[2])) from None
+        self.files[path.name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+
+    def seal(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the meta, the last of the files; returns it as it will be read.
+
+        Raises:
+            UserError: the disk is full, say.
+        """
+        document = json.loads(json.dumps({**meta, "files": self.files}))
+        path = self.folder / META
+        with writing(self.store):
+            path.write_bytes(closed(document))
+            sync(path)
+        return document  # type: ignore[no-any-return]
+
+
+def closed(document: Mapping[str, Any]) -> bytes:
+    """Return a meta as the content of a file, its checksum in it."""
+    return json.dumps({**document, "checksum": digest(document)}, indent=1, sort_keys=True).encode()
+
+
+def opened(content: bytes, called: str) -> dict[str, Any]:
+    """Return the meta in a file's content, its checksum verified.
+
+    Raises:
+        CorruptArtifactError: it is no meta, or does not match its own checksum.
+    """
+    try:
+        document = json.loads(content)
+        checksum, found = document.pop("checksum"), digest(document)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CorruptArtifactError(f"{called} cannot be read: {error}") from error
+    if found != checksum:
+        raise CorruptArtifactError(f"{called} does not match its checksum")
+    return document  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def writing(store: Path) -> Iterator[None]:
+    """Turn what the system objects to into one line for the user.
+
+    Raises:
+        UserError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(_unwritten(store, error.strerror or str(error))) from None
+
+
+def _unwritten(store: Path, reason: str) -> str:
+    return f"the store {store} cannot be written: {reason}; mend that and run again, what it holds is kept"
+
+
+def sync(path: Path) -> None:
+    """Force a file's or folder's content to the disk, so that a rename never outruns it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error

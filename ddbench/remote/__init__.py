@@ -1,0 +1,1 @@
+"""Stores that are no folder: objects under a URL, and a copy on this machine of those that are read."""
