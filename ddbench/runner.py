@@ -11,6 +11,7 @@ from ddbench import benchmark as grids
 from ddbench import frames, results
 from ddbench.bench import Context, require_device
 from ddbench.commandline import harmless_message
+from ddbench.errors import UserError
 from ddbench.frontier import StageFrontier
 from ddbench.location import Location, default_location, derived, location
 from ddbench.metrics import scored
@@ -109,6 +110,7 @@ class _Run:
         self.errors: dict[str, str] = {}
         self.tracebacks: dict[str, str] = {}
         self.written: dict[str, dict[str, Any]] = {}
+        self.unwritten: dict[str, UserError] = {}  # result files that could not be; their stages are in the store
         self._trials: dict[str, list[PlannedTrial]] = {}  # one exam under two names is two trials of one key
         for trial in plan.trials:
             self._trials.setdefault(trial.evaluate, []).append(trial)
@@ -126,6 +128,8 @@ class _Run:
         finally:
             self._write_all()
             self.tell(Event("run-finished", None, {"results": list(self.written.values())}))
+        for error in self.unwritten.values():
+            raise error
         return [self.written[self._file(trial).as_posix()] for trial in self.plan.trials]
 
     def tell(self, event: Event) -> None:
@@ -200,7 +204,8 @@ class _Run:
     def _write_all(self) -> None:
         """Write what is known of every trial that has ended, whether in this run or before it."""
         for trial in self.plan.trials:
-            if self._file(trial).as_posix() not in self.written:
+            path = self._file(trial).as_posix()
+            if path not in self.written or path in self.unwritten:
                 self._write(trial)
 
     def _write(self, planned: PlannedTrial) -> None:
@@ -217,7 +222,11 @@ class _Run:
         if not error and not self.metas.keys() >= set(planned.keys):
             document = results.sound(path) or document  # what it cost was known then, and is pruned by now
         self.written[path.as_posix()] = document
-        results.write(path, document)
+        try:
+            results.write(path, document)
+            self.unwritten.pop(path.as_posix(), None)
+        except UserError as error:  # the stages to come can be stored all the same
+            self.unwritten[path.as_posix()] = error
         self.tell(Event("trial-finished", None, {"result": document}))
 
 

@@ -48,11 +48,14 @@ class Objects:
 
     A call that fails for any other reason than the object itself is tried again, after ever longer pauses, for
     ``patience`` seconds; ``warn`` is told once.
+
+    Attributes:
+        patience: for how long.
     """
 
     def __init__(self, address: Address, warn: Callable[[str], None] | None, patience: float | None = None) -> None:
         self._address, self._warn = address, warn
-        self._patience = _patience() if patience is None else patience
+        self.patience = _patience() if patience is None else patience
         self._files, self._root = _file_system(address)
 
     def read(self, name: str) -> bytes | None:
@@ -148,11 +151,11 @@ class Objects:
             except Exception as error:  # every file system has its own errors, and most are the network's
                 if isinstance(error, OSError) and error.errno in _OWN_DISK:
                     raise
-                left = begun + self._patience - time.monotonic()
+                left = begun + self.patience - time.monotonic()
                 if left <= 0 or type(error).__name__ in _NO_HOPE:
                     raise self._failure("does not answer", error) from None
                 if pause == _FIRST_PAUSE and self._warn:
-                    self._warn(f"{self._said('does not answer', error)}; trying again for {self._patience:.0f} s")
+                    self._warn(f"{self._said('does not answer', error)}; trying again for {self.patience:.0f} s")
             time.sleep(min(left, pause * random.uniform(0.5, 1)))  # noqa: S311 - so that workers do not ask in step
             pause = min(2 * pause, _LONGEST_PAUSE)
 

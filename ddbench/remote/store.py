@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ddbench.store import Name
 
 _FEW = 100  # artifacts that are asked for one by one; for more the store is listed
+_PROBE_SECONDS = 15.0  # to wait for an answer before anything is computed
 
 
 class RemoteStore:
@@ -292,10 +293,11 @@ class RemoteStore:
     def require_writable(self) -> None:
         """Raise a UserError if artifacts cannot be written here, or not kept on this machine."""
         require_writable(self.near.root, "the cache", "DDBENCH_CACHE")
+        objects = Objects(self.location, None, min(_PROBE_SECONDS, self._objects.patience))
         probe = f"probes/{uuid.uuid4().hex}"
         try:
-            self._objects.create(probe, probe.encode())
-            self._objects.delete([probe])
+            objects.create(probe, probe.encode())
+            objects.delete([probe])
         except (FileNotFoundError, NotImplementedError, TypeError) as error:
             reason = hide_secrets(one_line(error))
             raise UserError(f"the store {self.location} cannot be written: {reason}") from None

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import textwrap
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from filelock import Timeout
+from safetensors import SafetensorError
 
 from ddbench.errors import CorruptArtifactError, UserError
-from ddbench.artifact import Artifact
+from ddbench.artifact import Artifact, Draft
 from ddbench.location import default_location
-from ddbench.store import Store, require_writable
+from ddbench.store import Store, _can_lock, require_writable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +154,87 @@ def test_what_a_killed_process_left_is_swept_by_the_next_draft_of_the_key(store:
     fresh = store.draft(KEY)
     assert sorted(drafts(store)) == sorted([others.folder, fresh.folder])
     assert list(fresh.folder.iterdir()) == []
+
+
+def test_drafts_of_another_machine_are_left_alone_until_they_are_old(store: Store) -> None:
+    folder = store.root / "drafts"
+    young, old = folder / f"{KEY}.another.1", folder / f"{KEY}.another.2"
+    for draft in (young, old):
+        draft.mkdir(parents=True)
+    os.utime(old, (0, time.time() - 2 * 24 * 3600))
+    fresh = store.draft(KEY)
+    assert sorted(drafts(store)) == sorted([young, fresh.folder])
+
+
+def test_of_two_whose_locks_do_not_reach_each_other_the_first_wins(store: Store) -> None:
+    second = store.draft(KEY)
+    second.save("batch-00000", {name: value + 1 for name, value in TENSORS.items()})
+    first = Draft(store.root, second.folder.with_name(f"{KEY}.another.1"))
+    first.folder.mkdir()
+    first.save("batch-00000", TENSORS)
+    won = store.commit(first, "synthesize", KEY, META)
+    assert store.commit(second, "synthesize", KEY, {**META, "result": {"top1": 1.0}}) == won
+    assert torch.equal(store.artifact("synthesize", KEY).tensors("batch-00000")["images"], TENSORS["images"])
+    assert drafts(store) == []
+
+
+def test_an_artifact_that_was_corrupt_gives_way(store: Store, artifact: Artifact) -> None:
+    (artifact.folder / "batch-00001.safetensors").write_bytes(b"")
+    draft = store.draft(KEY)
+    draft.save("weights", TENSORS)
+    store.commit(draft, "synthesize", KEY, META)
+    assert sorted(artifact.verify()["files"]) == ["weights.safetensors"]
+    assert drafts(store) == []
+
+
+def test_a_sound_artifact_outlives_who_found_one_before_it_corrupt(store: Store, artifact: Artifact) -> None:
+    store.remove_corrupt("synthesize", KEY)
+    assert artifact.verify()["kind"] == "synthesize"
+    assert drafts(store) == []
+    (artifact.folder / "meta.json").write_text("{}")
+    store.remove_corrupt("synthesize", KEY)
+    assert not store.has("synthesize", KEY)
+
+
+def test_where_a_file_system_knows_no_locks_processes_of_this_machine_still_meet(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddbench.store._can_lock", lambda folder: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with store.lock(KEY), pytest.raises(Timeout):
+        Store(store.root.absolute()).lock(KEY).acquire(blocking=False)
+    assert list((store.root / "locks").iterdir()) == []
+    assert len(list((tmp_path / "temporary").rglob(KEY))) == 1
+
+
+def test_a_file_system_without_locks_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="Windows locks by other means")
+    assert _can_lock.__wrapped__(tmp_path)
+
+    def refuse(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert not _can_lock.__wrapped__(tmp_path)
+
+
+def test_a_disk_that_fills_up_is_told_in_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*args: Any, **options: Any) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    draft = store.draft(KEY)
+    monkeypatch.setattr("safetensors.torch.save_file", fill)
+    with pytest.raises(UserError, match=r"store cannot be written: No space left on device.*; mend that") as caught:
+        draft.save("batch-00000", TENSORS)
+    assert "\n" not in str(caught.value)
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match="store cannot be written: No space left on device; mend that"):
+        store.commit(draft, "synthesize", KEY, META)
+    assert not store.has("synthesize", KEY)
 
 
 def test_a_discarded_draft_leaves_nothing(store: Store) -> None:
