@@ -96,7 +96,9 @@ class Store:
     def lock(self, key: str) -> FileLock:
         """Return the lock under which a key is computed; the system frees it when its holder dies."""
         with writing(self.root):
-            return FileLock(_lock_folder(self.root) / key)
+            file = _lock_folder(self.root) / key
+            file.touch()
+        return FileLock(file)
 
     def draft(self, key: str) -> Draft:
         """Begin an artifact, its lock held; what a killed process left of the same key is swept."""
