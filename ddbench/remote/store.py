@@ -13,8 +13,6 @@ import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from filelock import Timeout
-
 from ddbench.artifact import Artifact, writing
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.location import cache_limit, hide_secrets
@@ -73,16 +71,16 @@ class RemoteStore:
         return self.cache.is_pending(kind, key) or self._commits.read((kind, key)) is not None
 
     def present(self, names: Iterable[Name]) -> set[Name]:
-        """Return which artifacts of many are there, and upload those that wait for it."""
-        self._deliver_pending()
+        """Return which artifacts of many are there, or wait here for their upload."""
         wanted = set(names)
+        waiting = wanted.intersection(self.cache.pending())
         if len(wanted) <= _FEW:
-            self._known = self._commits.read_many(wanted)
-            return set(self._known)
-        there = {name for kind in _kinds(wanted) for name in self._commits.listing(kind)} & wanted
+            self._known = self._commits.read_many(wanted - waiting)
+            return self._known.keys() | waiting
+        there = {name for kind in _kinds(wanted) for name in self._commits.listing(kind)} & wanted - waiting
         copied: dict[Name, Read] = {name: copy for name in there if (copy := self._copied(*name))}
         self._known = self._commits.read_many(there - copied.keys()) | copied
-        return there
+        return there | waiting
 
     def _copied(self, kind: str, key: str) -> Commit | None:
         """Return what the copy here says, which need not be asked for again."""
@@ -91,7 +89,7 @@ class RemoteStore:
         return None
 
     def find(self, kind: str, key: str) -> dict[str, Any] | None:
-        """Return the meta of an artifact, or None; its data is verified when it is read.
+        """Return the meta of an artifact, uploaded now if it waits for it, or None; its data is verified when read.
 
         Raises:
             CorruptArtifactError: the meta is not sound.
@@ -252,12 +250,6 @@ class RemoteStore:
             return True
         self._objects.delete(self._objects.listing(_data(copy.key, commit)))
         return False
-
-    def _deliver_pending(self) -> None:
-        """Upload what waits for it, less what another process is just uploading."""
-        for kind, key in self.cache.pending():
-            with contextlib.suppress(Timeout), self.lock(key).acquire(blocking=False):
-                self._deliver_sound(kind, key)
 
     def _deliver_sound(self, kind: str, key: str) -> None:
         """Upload what waits for it, or drop it if it has become corrupt since."""

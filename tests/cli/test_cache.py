@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 Call = Callable[..., Any]
 
@@ -117,3 +117,49 @@ def test_an_empty_store_is_no_error(command: Call, toys: list[str]) -> None:
     assert command("cache", "verify").out == "0 artifacts verified, 0 corrupt\n"
     assert command("cache", "prune", "--yes").code == 0
     assert not Path("store").exists()
+
+
+def test_a_store_under_a_url_is_run_on_counted_verified_and_pruned_alike(
+    run: Call, command: Call, toys: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec")
+    monkeypatch.setenv("DDBENCH_CACHE", str(tmp_path / "copies"))
+    url = f"memory://{tmp_path.name}/store"
+    files, root = fsspec.filesystem("memory"), f"/{tmp_path.name}/store"
+    first = run("--store", url, "--json").document
+    shutil.rmtree(tmp_path / "copies")
+    assert run("--store", url, "--json").document == first
+    assert command("plan", *toys, "--store", url).out.rstrip().endswith("6 stages: 6 reused, 0 to compute")
+    sized = command("cache", "size", "--store", url, "--json").document
+    assert sized["store"] == url
+    assert sum(kind["artifacts"] for kind in sized["kinds"].values()) == 6
+    assert sum(kind["bytes"] for kind in sized["kinds"].values()) == sum(files.du(root, total=False).values())
+    assert command("cache", "verify", "--store", url).out == "6 artifacts verified, 0 corrupt\n"
+
+    damaged = next(path for path in files.find(f"{root}/data"))
+    files.pipe_file(damaged, files.cat_file(damaged)[:-1])
+    files.pipe_file(f"{root}/data/{'ab' * 32}/20200101T000000Z-1/x", b"left by a killed upload")
+    ended = command("cache", "verify", "--store", url)
+    assert ended.code == 3
+    assert ended.out.splitlines()[-1] == "6 artifacts verified, 1 corrupt"
+    assert "1 drafts of killed processes" in command("cache", "prune", "--yes", "--store", url).out
+    again = run("--store", url, "--json").document["trials"]
+    assert [row["top1"] for row in again] == [row["top1"] for row in first["trials"]]
+    assert command("cache", "prune", "--older-than", "0h", "--yes", "--store", url).out.startswith(
+        "5 artifacts deleted"  # the corrupt one was not missed: its students are there
+    )
+    assert files.find(root) == []
+
+
+def test_what_a_result_file_tells_of_a_store_under_a_url_is_no_address(
+    run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec")
+    monkeypatch.setenv("DDBENCH_CACHE", str(tmp_path / "copies"))
+    url = f"memory://me:hunter2@{tmp_path.name}/store"
+    ended = run("--store", url)
+    assert ended.code == 0
+    texts = [file.read_text() for file in Path("results").rglob("*.json")]
+    assert texts
+    assert not [text for text in texts if "hunter2" in text or "memory://" in text]
+    assert "hunter2" not in ended.out + ended.err

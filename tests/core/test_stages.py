@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ddbench import bench, stages
+from ddbench.artifact import Draft
 from ddbench.errors import UserError
 from ddbench.store import Store
 
@@ -302,3 +303,25 @@ def test_images_through_a_teacher_are_counted_whichever_copy_they_take(planned: 
     cost = outcomes[-1].meta["cost"]
     assert (cost["forward_images"], cost["backward_images"]) == (4 + 3 + 2, 4 + 2)
     assert outcomes[0].meta["cost"]["forward_images"] == 0
+
+
+def test_a_stage_that_fails_because_another_machine_finished_it_meanwhile_is_reused(
+    planned: Planned, carry_out: CarryOut, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeeze = next(iter(planned().stages.values()))
+    compute = stages._compute
+
+    def overtaken(*arguments: Any) -> Any:
+        meta = compute(*arguments)
+        [ours] = (each for each in arguments if isinstance(each, Draft))
+        theirs = store.draft("another")
+        theirs.files.update(ours.files)
+        for file in ours.folder.iterdir():
+            file.rename(theirs.folder / file.name)
+        store.commit(theirs, squeeze.kind, squeeze.key, meta)
+        raise FileNotFoundError("the workspace is gone")
+
+    monkeypatch.setattr("ddbench.stages._compute", overtaken)
+    outcome = one(carry_out([squeeze]))
+    assert outcome.status == "reused", outcome.error
+    assert outcome.meta == store.artifact(squeeze.kind, squeeze.key).verify()

@@ -7,20 +7,18 @@ import subprocess
 import sys
 import textwrap
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from filelock import Timeout
 from safetensors import SafetensorError
 
-from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.artifact import Artifact, Draft
+from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.location import default_location
 from ddbench.store import Store, _can_lock, require_writable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = "ab" * 32
 TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.tensor([0, 2, 1])}
@@ -337,6 +335,7 @@ def test_the_store_lies_where_the_variable_says_else_in_the_user_s_cache(
     cache = default_location()
     monkeypatch.delenv("DDBENCH_STORE")
     assert default_location() == cache
+    assert isinstance(cache, Path)
     assert cache.parts[-2:] == ("ddbench", "store")
 
 

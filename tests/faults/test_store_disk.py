@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OWN_SPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
 MOUNTED = 'mount -t tmpfs -o size=256k tmpfs disk; exec "$@"'

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +24,11 @@ from ddbench.location import Address
 from ddbench.remote.objects import Objects
 from ddbench.remote.store import RemoteStore
 from ddbench.store import Store, open_store
-from ddbench.types import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ddbench.types import Stage
 
 CUT_SECONDS = 0.7
 GRID: dict[str, Any] = {

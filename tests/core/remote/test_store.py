@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from ddbench.artifact import Artifact
 from ddbench.errors import CorruptArtifactError, UserError
-from ddbench.location import Address
 from ddbench.remote.store import RemoteStore
 from ddbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ddbench.artifact import Artifact
+    from ddbench.location import Address
+    from ddbench.remote.commits import Commit
 
 fsspec = pytest.importorskip("fsspec", reason="needs fsspec")
 
@@ -98,16 +100,16 @@ def test_of_two_who_finish_one_key_the_first_wins_and_the_other_takes_its_work(
 
 
 def test_of_two_who_commit_at_the_same_moment_the_first_wins_and_the_other_clears_up(
-    machines: list[RemoteStore], memory: Address
+    machines: list[RemoteStore], memory: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = machines
     upload, told = second._upload, []
 
-    def late(copy: Artifact, ours: Any) -> bool:
+    def late(copy: Artifact, commit_: Commit) -> bool:
         told.append(commit(first, result={"top1": 99.0}))
-        return upload(copy, ours)
+        return upload(copy, commit_)
 
-    second._upload = late  # type: ignore[method-assign]
+    monkeypatch.setattr(second, "_upload", late)
     assert commit(second) == told[0]
     assert len(data_of(memory)) == 1
     assert machines[0].artifact("synthesize", KEY).verify() == told[0]
@@ -133,7 +135,10 @@ def test_a_store_that_does_not_answer_costs_no_work_and_the_next_run_uploads_it(
     assert not machines[1].has("synthesize", KEY)
     assert store.has("synthesize", KEY)
 
-    assert store.present([("squeeze", OTHER)]) == set()
+    names = [("synthesize", KEY), ("squeeze", OTHER)]
+    assert store.present(names) == {("synthesize", KEY)}
+    assert machines[1].present(names) == set()
+    store.find("synthesize", KEY)
     assert machines[1].find("synthesize", KEY) == store.find("synthesize", KEY)
     assert store.cache.pending() == []
 
