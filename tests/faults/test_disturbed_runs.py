@@ -189,7 +189,7 @@ def test_an_interrupt_while_workers_still_start_is_told_in_one_line(start: Start
 
     os.killpg(runner.process.pid, signal.SIGINT)
 
-    _, said = runner.process.communicate(timeout=10)
+    _, said = runner.process.communicate(timeout=60)
     assert runner.process.returncode == 130
     assert "Traceback" not in said, said
 
