@@ -77,6 +77,7 @@ class Cost:
     device: Line
     forward_images: Count | None = None
     backward_images: Count | None = None
+    attempts: Count | None = None
 
 
 @dataclass(frozen=True)

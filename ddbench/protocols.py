@@ -204,7 +204,20 @@ class Frontier(Protocol):
 
 
 class Executor(Component, Protocol):
-    """Where stages run."""
+    """Where stages run.
+
+    An executor may also have
+
+    ``elsewhere: ClassVar[bool] = True``
+        its workers may be on other machines, which share this one's folders: the device is not looked for here;
+    ``require() -> None``
+        raise a :class:`ddbench.UserError` before anything runs if it cannot work here, a package being missing, say;
+    ``submit(work: Work, stages: Sequence[Stage]) -> int``
+        hand over stages, inputs before those who read them, to workers that outlive this process, but for stages that
+        such a worker has already; returns how many were handed over. ``ddbench run --detach`` calls it;
+    ``standing(stages: Sequence[Stage]) -> Mapping[str, Standing]``
+        tell by key what has become of stages that were handed over and are not in the store.
+    """
 
     def map(self, work: Work, frontier: Frontier, tell: Tell, device: str = "auto") -> Iterator[Outcome]:
         """Call ``work(stage, tell)`` on every stage of the frontier as it becomes ready, and yield the outcomes.
@@ -213,8 +226,9 @@ class Executor(Component, Protocol):
         workers elsewhere carries their events home. After each outcome that is yielded the runner updates the
         frontier: asking ``ready`` again, when the iterator is next advanced, gives the stages that it has set free.
         ``device`` is the user's choice; ``work`` knows it too, an executor may need it to place its workers.
-        A stage whose worker died gives an outcome with status ``failed``. Torch computes on one thread, as in every
-        executor: several add in another order, and the last bits of numbers would depend on who ran them.
+        A stage whose worker died is tried again, ``replace(stage, attempt=2)``, or gives an outcome with status
+        ``failed``; one whose work failed is not tried again. Torch computes on one thread, as in every executor:
+        several add in another order, and the last bits of numbers would depend on who ran them.
         """
         ...
 

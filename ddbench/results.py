@@ -91,11 +91,14 @@ def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
             "seconds": sum(cost["seconds"] for cost in each),
             "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in each),
             "device": each[-1]["device"],
-            **{name: _sum(cost.get(name) for cost in each) for name in ("forward_images", "backward_images")},
+            **{name: _sum(cost.get(name) for cost in each) for name in _COUNTS},
         }
         for verb, each in costs.items()
         if each and len(each) == len(keys[verb])
     }
+
+
+_COUNTS = ("forward_images", "backward_images", "attempts")
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

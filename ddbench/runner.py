@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ddbench.planner import PlannedTrial
+    from ddbench.protocols import Work
     from ddbench.store import AnyStore
 
 
@@ -91,8 +92,17 @@ def require_able(settings: Settings) -> None:
     """Raise a UserError unless this machine has the device and executor, and lets results and stages be written."""
     require_writable(settings.out, "the results folder", "--out")
     open_store(settings.store).require_writable()
-    require_device(settings.device)
-    registry().resolve("executor", settings.executor)
+    executor = registry().resolve("executor", settings.executor).component
+    if hasattr(executor, "require"):
+        executor.require()
+    if not getattr(executor, "elsewhere", False):
+        require_device(settings.device)
+
+
+def assignment(settings: Settings) -> Work:
+    """Return what an executor calls on every stage."""
+    context = Context(settings.store, settings.place, settings.device)
+    return functools.partial(work, context=context)
 
 
 def execute(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
@@ -154,11 +164,8 @@ class _Run:
         return corrupt
 
     def _work_through(self, frontier: StageFrontier) -> None:
-        context = Context(self.settings.store, self.settings.place, self.settings.device)
         executor = registry().resolve("executor", self.settings.executor).component
-        for outcome in executor.map(
-            functools.partial(work, context=context), frontier, self.tell, self.settings.device
-        ):
+        for outcome in executor.map(assignment(self.settings), frontier, self.tell, self.settings.device):
             self._settle(outcome, frontier)
         self._take_skipped(frontier)
 

@@ -99,7 +99,12 @@ def _compute(stage: Stage, store: AnyStore, draft: Draft, tell: Tell, context: C
     with metered(device) as cost:
 
         def spent() -> Cost:
-            return replace(cost(), forward_images=bench.passes.forward, backward_images=bench.passes.backward)
+            return replace(
+                cost(),
+                forward_images=bench.passes.forward,
+                backward_images=bench.passes.backward,
+                attempts=stage.attempt,
+            )
 
         progress.books = (ledger, spent) if ledger else None
         result = _VERBS[stage.kind](bench, draft)

@@ -100,6 +100,15 @@ class Store:
             file.touch()
         return FileLock(file)
 
+    def is_locked(self, key: str) -> bool:
+        """Tell whether somebody is just computing a key, here or where this store's folder is another's too."""
+        path = _lock_folder(self.root) / key
+        try:
+            with FileLock(path).acquire(blocking=False) if path.exists() else contextlib.nullcontext():
+                return False
+        except Timeout:
+            return True
+
     def draft(self, key: str) -> Draft:
         """Begin an artifact, its lock held; what a killed process left of the same key is swept."""
         drafts = self.root / "drafts"

@@ -205,6 +205,7 @@ class Stage:
         key: digest of kind, facts and input keys.
         specs: the components to call, every parameter written out; may hold paths, which are not in the key.
         label: one short line for people.
+        attempt: which time it is tried, 1 unless workers died with it; executors say so, no key holds it.
     """
 
     kind: StageKind
@@ -213,6 +214,7 @@ class Stage:
     key: str
     specs: Mapping[str, Spec]
     label: str
+    attempt: int = 1
 
 
 # ---------------------------------------------------------------------------------------------- results
@@ -266,6 +268,7 @@ class Cost:
         device: its name.
         forward_images: images that went forward through the stage's teacher or generator, each counted every time.
         backward_images: images whose gradients, or the weights' for them, came back through it.
+        attempts: 1, and one more for each worker or machine that was lost with the stage.
     """
 
     seconds: float
@@ -273,6 +276,7 @@ class Cost:
     device: str
     forward_images: int = 0
     backward_images: int = 0
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -282,6 +286,14 @@ class Outcome:
     stage: Stage
     status: Status
     meta: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of a stage that was handed over. ``error`` is one line, where it failed."""
+
+    status: Literal["waiting", "running", "failed"]
     error: str = ""
 
 

@@ -26,6 +26,7 @@ from ddbench.cli.report import report
 from ddbench.cli.rerun import rerun
 from ddbench.cli.run import run
 from ddbench.cli.show import show
+from ddbench.cli.status import status
 from ddbench.errors import UserError, printable
 
 INTERRUPTED = 130
@@ -46,6 +47,7 @@ def cli() -> None:
 
 for command in (
     run,
+    status,
     rerun,
     evaluate,
     plan,

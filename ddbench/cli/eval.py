@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from ddbench.benchmark import NEAR_CHANCE, Grid
+from ddbench.cli.executor_options import ExecutorCommand
 from ddbench.cli.options import (
     chosen_benchmark,
     chosen_settings,
@@ -59,7 +60,7 @@ def _lacks_images(labels: Spec) -> bool:
     return labels.name == "own" and "images" not in labels.mapping()
 
 
-@click.command("eval")
+@click.command("eval", cls=ExecutorCommand)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @grid_options
 @metrics_option

@@ -95,7 +95,16 @@ def place_options(command: Command) -> Command:
         click.option("--out", type=folder, default=Path("results"), show_default=True, help="Folder of result files."),
         source_options,
         click.option(
-            "--executor", default="processes", show_default=True, help="Where stages run: serial, processes, ..."
+            "--executor",
+            default="processes",
+            show_default=True,
+            help="Where stages run: serial, processes, ray, 'ray[address=auto]', slurm. Of slurm, --slurm-NAME VALUE "
+            "sets a parameter, or an option of sbatch: --slurm-partition gpu.",
+        ),
+        click.option(
+            "--gpus-per-stage",
+            type=click.FloatRange(min=0),
+            help="GPUs that a stage asks of ray or slurm; with ray, 0.25 lets four share one.",
         ),
     )
     return _add(command, options)
@@ -138,6 +147,7 @@ def given_options(values: dict[str, Any]) -> list[str]:
 
 def chosen_settings(values: dict[str, Any]) -> Settings:
     """Return where and how to run, as far as the command has options for it."""
+    from ddbench.cli.executor_options import with_options
     from ddbench.location import default_location
     from ddbench.runner import Settings
     from ddbench.spec import Spec
@@ -145,7 +155,7 @@ def chosen_settings(values: dict[str, Any]) -> Settings:
     chosen = {name: values[name] for name in _PLACE if name in values}
     chosen["store"] = chosen["store"] or default_location()
     if "executor" in chosen:
-        chosen["executor"] = Spec.parse(chosen["executor"])
+        chosen["executor"] = with_options(Spec.parse(chosen["executor"]), values.get("gpus_per_stage"))
     return Settings(**chosen)
 
 

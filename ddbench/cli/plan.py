@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from ddbench.cli.amounts import duration, size
+from ddbench.cli.executor_options import ExecutorCommand
 from ddbench.cli.options import (
     chosen_benchmark,
     chosen_settings,
@@ -36,7 +37,7 @@ LONGEST = 60  # stages that are shown one by one; of a longer plan, one line for
 Row = dict[str, Any]
 
 
-@click.command()
+@click.command(cls=ExecutorCommand)
 @grid_options
 @metrics_option
 @place_options

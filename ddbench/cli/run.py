@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from ddbench.cli.executor_options import ExecutorCommand
 from ddbench.cli.options import (
     chosen_benchmark,
     chosen_settings,
@@ -29,17 +30,28 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 
 
-@click.command()
+@click.command(cls=ExecutorCommand)
 @grid_options
 @metrics_option
 @place_options
 @click.option("--dry-run", is_flag=True, help="Plan only: the same as 'ddbench plan'.")
 @click.option(
+    "--detach", is_flag=True, help="Leave once all stages are with Slurm; 'ddbench status' tells how far they are."
+)
+@click.option(
     "--print-config", is_flag=True, help="Print the benchmark as TOML, every parameter written out, and stop."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Show the table only.")
 @json_option
-def run(benchmark: Path | None, dry_run: bool, print_config: bool, quiet: bool, as_json: bool, **values: Any) -> int:
+def run(
+    benchmark: Path | None,
+    dry_run: bool,
+    detach: bool,
+    print_config: bool,
+    quiet: bool,
+    as_json: bool,
+    **values: Any,
+) -> int:
     """Run a benchmark: a TOML file, options, or both (options win).
 
     What was computed before is reused; 'ddbench run' again computes just what is missing or failed.
@@ -52,9 +64,28 @@ def run(benchmark: Path | None, dry_run: bool, print_config: bool, quiet: bool, 
         from ddbench.cli.plan import show_plan
 
         return show_plan(chosen, settings, as_json=as_json)
+    if detach:
+        return leave(chosen, settings, as_json=as_json)
     _, documents = compute(chosen, settings, quiet=quiet)
     show(documents, chosen, settings, as_json=as_json)
     return ending(documents)
+
+
+def leave(chosen: Benchmark, settings: Settings, *, as_json: bool) -> int:
+    """Hand the stages that are missing to workers that outlive this command; returns the exit code."""
+    from ddbench.detached import hand_over, missing
+    from ddbench.runner import prepare
+
+    stages = missing(prepare(chosen, settings), settings)
+    submitted = hand_over(stages, settings)
+    if as_json:
+        click.echo(json.dumps({"missing": len(stages), "submitted": submitted}, indent=1))
+        return 0
+    click.echo(
+        f"{submitted} stages submitted, {len(stages) - submitted} under way before; 'ddbench status' with the same "
+        "options tells how far they are, 'ddbench run' without --detach shows the results"
+    )
+    return 0
 
 
 def print_settings(chosen: Benchmark, settings: Settings) -> int:

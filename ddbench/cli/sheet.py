@@ -158,7 +158,10 @@ def _costs(found: Mapping[str, Any]) -> Rows:
         if cost is not None:
             passes = cost.get("forward_images") or 0, cost.get("backward_images") or 0
             through = f", {passes[0]:,} images forward and {passes[1]:,} backward" if any(passes) else ""
-            yield verb, f"{duration(cost['seconds'])}, {size(cost['peak_memory_bytes'])}, {cost['device']}{through}"
+            lost = (cost.get("attempts") or 0) - len(found["stages"][verb].get("keys", [verb]))
+            lately = f", {lost} attempt{'s' * (lost > 1)} lost with a worker" if lost > 0 else ""
+            spent = f"{duration(cost['seconds'])}, {size(cost['peak_memory_bytes'])}, {cost['device']}"
+            yield verb, f"{spent}{through}{lately}"
     weights = {name: value for name, value in found["bytes"].items() if value is not None}
     if weights:
         yield "set", ", ".join(f"{name} {size(value)}" for name, value in weights.items())

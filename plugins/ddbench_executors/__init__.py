@@ -1,4 +1,4 @@
-"""Where stages run: in this process, or in workers of this machine."""
+"""Where stages run: in this process, in workers of this machine, on a Ray cluster, or on a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -11,4 +11,6 @@ def ddbench_executors() -> dict[str, str | type]:
     return {
         "serial": "ddbench_executors.serial:Serial",
         "processes": "ddbench_executors.processes:Processes",
+        "ray": "ddbench_executors.ray_cluster:Ray",
+        "slurm": "ddbench_executors.slurm:Slurm",
     }

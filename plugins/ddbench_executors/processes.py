@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 
 from ddbench.types import Event, Outcome
+from ddbench_executors import machine
+from ddbench_executors.serial import Serial
+from ddbench_executors.threads import ALONE, compute_on_one_thread, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,10 +39,12 @@ class Processes:
     """Workers of this machine, one stage each at a time: one per GPU where there are several, else one per CPU core.
 
     Each worker computes on one thread, so that workers never fight for cores and results do not depend on their
-    number. Workers end with the process that started them.
+    number. It imports torch once and keeps the data set and the teacher for its next stage. A worker that dies, short
+    of memory say, is replaced, and its stage tried once more. Workers end with the process that started them.
 
     Attributes:
-        workers: how many; 0 means one per GPU, or one per core that this process may use where there is no GPU.
+        workers: how many; more than GPUs share them in turn. 0 means one per GPU, or one per core that this process
+            may use where there is no GPU; where that is one, stages run in this process, which has torch already.
     """
 
     version: ClassVar[int] = 1
@@ -47,8 +53,11 @@ class Processes:
 
     def map(self, work: Work, frontier: Frontier, tell: Tell, device: str = "auto") -> Iterator[Outcome]:
         """Yield outcomes as they come."""
-        gpus = _gpus() if device in {"auto", "cuda"} else []
-        fitting = 1 if device not in {"auto", "cuda", "cpu"} else len(gpus) or _cores()
+        gpus = machine.gpus() if device in {"auto", "cuda"} else []
+        fitting = 1 if device not in {"auto", "cuda", "cpu"} else len(gpus) or machine.cores()
+        if not self.workers and fitting == 1:
+            yield from Serial().map(work, frontier, tell, device)
+            return
         pool = _Pool(work, self.workers or fitting, gpus)
         try:
             while frontier:
@@ -75,7 +84,6 @@ class _Pool:
         self._work, self._size, self._gpus = work, size, gpus
         self._workers: list[_Worker] = []
         self._waiting: list[Stage] = []
-        self._attempts: dict[str, int] = {}
 
     @property
     def busy(self) -> bool:
@@ -87,7 +95,6 @@ class _Pool:
         self._waiting.extend(stages)
         while self._waiting and (worker := self._idle()):
             worker.stage = self._waiting.pop(0)
-            self._attempts[worker.stage.key] = self._attempts.get(worker.stage.key, 0) + 1
             with contextlib.suppress(BrokenPipeError):  # it died while idle: wait() finds out and buries it
                 worker.connection.send(worker.stage)
 
@@ -102,7 +109,7 @@ class _Pool:
         gpu = self._gpus[slot % len(self._gpus)] if self._gpus else None
         process = context.Process(target=_serve, args=(theirs, self._work, gpu), name=f"ddbench-{slot}")
         resource_tracker.ensure_running()  # by itself it would start just before the process, and let Ctrl-C through
-        with _interrupts_held():
+        with _interrupts_held(), environment(**ALONE):
             process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours, slot))
@@ -135,11 +142,11 @@ class _Pool:
         self._workers.remove(worker)
         worker.process.join()
         reason = f"its worker died with exit code {worker.process.exitcode}"
-        if self._attempts[stage.key] >= _ATTEMPTS:
+        if stage.attempt >= _ATTEMPTS:
             advice = _SHORT_OF_MEMORY if worker.began else _UNGUARDED
             return Outcome(stage, "failed", error=f"{reason}, {_ATTEMPTS} times; {advice}")
         tell(Event("warning", stage, {"message": f"{stage.label}: {reason}; trying once more"}))
-        self._waiting.insert(0, stage)
+        self._waiting.insert(0, dataclasses.replace(stage, attempt=stage.attempt + 1))
         return None
 
     def close(self) -> None:
@@ -150,21 +157,6 @@ class _Pool:
             worker.process.join(_GRACE_SECONDS)
             worker.process.kill()
             worker.process.join()
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpus() -> list[str]:
-    """Name the GPUs that this process may use, without waking them in this process."""
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name.strip()] if torch.cuda.is_available() else []
-    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def _end_with_runner() -> None:
@@ -191,9 +183,7 @@ def _serve(connection: Connection[Any, Any], work: Work, gpu: str | None) -> Non
     threading.Thread(target=_end_with_runner, daemon=True).start()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    import torch
-
-    torch.set_num_threads(1)
+    compute_on_one_thread()
     try:
         while True:
             connection.send(work(connection.recv(), connection.send))

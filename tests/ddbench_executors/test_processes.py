@@ -16,7 +16,7 @@ import pytest
 
 from ddbench.frontier import StageFrontier
 from ddbench.types import Event, Outcome, Stage
-from ddbench_executors import processes
+from ddbench_executors import machine
 from ddbench_executors.processes import Processes
 from ddbench_executors.serial import Serial
 
@@ -133,7 +133,7 @@ def test_there_is_a_worker_for_each_gpu_unless_one_is_named(
     do: Any, monkeypatch: pytest.MonkeyPatch, device: str, seen: set[str | None], workers: int
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(processes, "_gpus", lambda: ["3", "5"])  # as on a machine with two
+    monkeypatch.setattr(machine, "gpus", lambda: ["3", "5"])  # as on a machine with two
     left = frontier(*(stage(key) for key in "abcd"))
     outcomes = []
     for outcome in Processes().map(do.name_gpu, left, lambda _event: None, device):
