@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
 
 from ddbench.errors import UserError
 
@@ -56,7 +57,7 @@ def with_options(executor: Spec, gpus_per_stage: float | None) -> Spec:
         _require_parameter(executor, "gpus_per_stage", "--gpus-per-stage")
         whole = float(gpus_per_stage).is_integer()
         executor = executor.with_params(gpus_per_stage=int(gpus_per_stage) if whole else gpus_per_stage)
-    given: dict[str, str] = click.get_current_context().meta.get(_GIVEN, {})
+    given: dict[str, str] = get_current_context().meta.get(_GIVEN, {})
     return _with_slurm(executor, given) if given else executor
 
 

@@ -25,7 +25,7 @@ class Request:
     def __post_init__(self) -> None:
         if not all(math.isfinite(value) and value >= 0 for value in (self.cpus, self.gpus, self.memory)):
             raise ValueError("cpus, gpus and memory must be 0 or more")
-        if self.gpus > 1 and not self.gpus.is_integer():
+        if self.gpus > 1 and not float(self.gpus).is_integer():
             raise ValueError(f"{self.gpus:g} GPUs: above one, Ray hands out whole ones alone")
 
     @property

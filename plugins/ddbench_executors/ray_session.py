@@ -19,6 +19,7 @@ import secrets
 import shutil
 import tempfile
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,12 +129,11 @@ def _guard(*, unguarded: bool) -> dict[str, str]:
 
 def _require_guard() -> None:
     """Raise a UserError unless this version of Ray has authentication, and it is on in this process."""
-    from ray import _raylet
-
-    modes = getattr(_raylet, "AuthenticationMode", None)
-    if modes is not None and _raylet.get_authentication_mode() != modes.TOKEN:
-        _raylet.Config.initialize("")  # ray was imported, and had read its settings, before they were made
-    if modes is not None and _raylet.get_authentication_mode() == modes.TOKEN:
+    inside: Any = import_module("ray._raylet")
+    modes = getattr(inside, "AuthenticationMode", None)
+    if modes is not None and inside.get_authentication_mode() != modes.TOKEN:
+        inside.Config.initialize("")  # ray was imported, and had read its settings, before they were made
+    if modes is not None and inside.get_authentication_mode() == modes.TOKEN:
         return
     raise UserError(
         "this version of Ray knows no token authentication: upgrade it (pip install -U 'ddbench[ray]'), or say that "

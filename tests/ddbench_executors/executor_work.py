@@ -41,3 +41,23 @@ def name_gpu(stage: Stage, tell: Tell) -> Outcome:
     """Say which GPUs the worker may see, after long enough for another worker to take a stage too."""
     time.sleep(0.5)
     return Outcome(stage, "done", {"pid": os.getpid(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")})
+
+
+def obey(stage: Stage, tell: Tell) -> Outcome:
+    """Do as the facts say: write the attempt into ``log``, ``die`` in the first attempts, ``fail``, wait for ``until``.
+
+    Nothing heavy is imported.
+    """
+    tell(Event("stage-started", stage))
+    facts = stage.facts
+    with Path(facts["log"]).open("a") as log:
+        log.write(f"{stage.key} {stage.attempt} {os.getpid()}\n")
+    if stage.attempt <= facts.get("die", 0):
+        os._exit(7)
+    while "until" in facts and not Path(facts["until"]).exists():
+        time.sleep(0.02)
+    tell(Event("stage-progress", stage, {"done": 1, "total": 1}))
+    if facts.get("fail"):
+        return Outcome(stage, "failed", error="told to fail")
+    seen = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
+    return Outcome(stage, "done", {"attempt": stage.attempt, "pid": os.getpid(), **seen})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
@@ -40,13 +39,6 @@ def run(executor: Processes | Serial, work: object, stages: tuple[Stage, ...]) -
         left.settle(outcome)
         outcomes.append(outcome)
     return outcomes, events + [Event("stage-finished", each.stage, {"outcome": each}) for each in left.skipped]
-
-
-@pytest.fixture
-def do(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the module of work functions, importable by its bare name here and in workers."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    return importlib.import_module("executor_work")
 
 
 CHAIN = (stage("a"), stage("b", teacher="a"), stage("c", teacher="b"), stage("d"))
@@ -96,6 +88,7 @@ def test_a_worker_that_is_killed_costs_one_attempt_and_one_that_always_dies_fail
 
     ends = {outcome.stage.key: outcome for outcome in outcomes}
     assert {key: end.status for key, end in ends.items()} == {once: "done", "always": "failed", "sound": "done"}
+    assert {key: end.stage.attempt for key, end in ends.items()} == {once: 2, "always": 2, "sound": 1}
     assert ends["always"].error.startswith("its worker died with exit code -9, 2 times")
     told = [event.payload["message"] for event in events if event.name == "warning"]
     assert told == [f"stage {key}: its worker died with exit code -9; trying once more" for key in (once, "always")]
@@ -142,6 +135,40 @@ def test_there_is_a_worker_for_each_gpu_unless_one_is_named(
 
     assert {outcome.meta["gpu"] for outcome in outcomes} == seen
     assert len({outcome.meta["pid"] for outcome in outcomes}) == workers
+
+
+@pytest.mark.parametrize(("device", "cores", "gpus"), [("cpu", 1, []), ("auto", 8, ["0"])])
+def test_where_one_worker_would_do_stages_run_in_this_process(
+    do: Any, monkeypatch: pytest.MonkeyPatch, device: str, cores: int, gpus: list[str]
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    outcomes = Processes().map(do.name_worker, frontier(stage("a")), lambda _event: None, device)
+    assert next(outcomes).meta["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [("max 100000", 4), ("200000 100000", 2), ("50000 100000", 1), ("nonsense", 4), ("900000 100000", 4)],
+)
+def test_the_time_that_a_container_is_given_limits_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, cores: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    monkeypatch.setattr(machine, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)), raising=False)
+    assert machine.cores() == cores
+
+
+@pytest.mark.slow
+def test_pools_of_threads_have_one_thread_from_the_start_of_a_worker(
+    do: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    told = Stage("synthesize", {"log": str(tmp_path / "log")}, {}, "a", {}, "stage a")
+    outcomes, _ = run(Processes(workers=1), do.obey, (told,))
+    assert outcomes[0].meta["OMP_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "4"
 
 
 FIRST_WORKER = """

@@ -6,8 +6,8 @@ import importlib.util
 import itertools
 import json
 import os
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile

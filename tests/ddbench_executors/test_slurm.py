@@ -1,0 +1,226 @@
+"""Slurm: the scripts that it is given, who waits for whom, and what becomes of jobs that die or are preempted."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddbench.errors import UserError
+from ddbench.registry import registry
+from ddbench.spec import Spec
+from ddbench.types import Stage
+from ddbench_executors import extras
+from ddbench_executors.slurm import Slurm
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="submitit is not installed"),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the stand-in for Slurm is Linux's"),
+]
+
+Run = Callable[..., Any]
+
+
+def stage(key: str, of: tuple[str, ...] = (), **facts: Any) -> Stage:
+    """Return a stage that writes into a log."""
+    inputs = {f"input.{number}": each for number, each in enumerate(of)}
+    return Stage("synthesize", {"log": "log", **facts}, inputs, key, {}, f"stage {key}")
+
+
+def log() -> list[list[str]]:
+    """Return key and attempt of each start, in order."""
+    return [line.split()[:2] for line in Path("log").read_text().splitlines()] if Path("log").exists() else []
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, f"still waiting after {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slurm(do: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Put the stand-in for Slurm on the path; yields the folder of its files, and of the scripts it was given."""
+    import submitit
+
+    home = tmp_path / "slurm"
+    home.mkdir()
+    monkeypatch.setenv("FAKE_SLURM", str(home))
+    monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(
+        [sys.executable, "-c", f"import fake_slurm, pathlib; fake_slurm.install(pathlib.Path({str(home)!r}))"],
+        check=True,
+    )
+    monkeypatch.setattr("ddbench_executors.slurm._LOOK_SECONDS", {"slurm": 0.05, "local": 0.05})
+    monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)(delay_s=0))
+    yield home
+    subprocess.run(["scancel", *(path.stem for path in home.glob("*.state"))], check=True)
+
+
+def scripts(home: Path) -> list[str]:
+    return [path.read_text() for path in sorted(home.glob("*.sbatch"))]
+
+
+def options(script: str) -> dict[str, str]:
+    """Return the options of a script by name."""
+    found = re.findall(r"^#SBATCH --([a-z-]+)(?:=(.*))?$", script, re.MULTILINE)
+    return {name: value.strip("'") for name, value in found}
+
+
+CHAIN = (stage("a"), stage("b"), stage("c", ("a", "b")), stage("d", ("c",)))
+
+
+def test_stages_whose_inputs_are_there_are_one_array_and_those_they_set_free_the_next(
+    slurm: Path, run_all: Run, do: Any
+) -> None:
+    outcomes, events = run_all(Slurm(), do.obey, *CHAIN)
+
+    assert [outcome.stage.key for outcome in outcomes] == ["a", "b", "c", "d"]
+    assert {outcome.meta["OMP_NUM_THREADS"] for outcome in outcomes} == {"1"}
+    assert [options(script).get("array") for script in scripts(slurm)] == ["0-1%2", None, None]
+    assert {event.stage.key for event in events if event.name == "stage-started"} == set("abcd")
+
+
+def test_the_script_says_what_the_parameters_say(slurm: Path, run_all: Run, do: Any) -> None:
+    text = (
+        "slurm[partition=gpu,account=lab,qos=low,constraint=h100,gres=gpu:1,mem=16G,time=1-02:30:00,cpus_per_stage=4,"
+        "gpus_per_stage=1,parallel=8,sbatch=(nice=10,exclusive=true)]"
+    )
+    run_all(registry().resolve("executor", Spec.parse(text)).component, do.obey, stage("a"), stage("b"))
+
+    told = options(scripts(slurm)[0])
+    expected = {
+        "partition": "gpu", "account": "lab", "qos": "low", "constraint": "h100", "gres": "gpu:1", "mem": "16G",
+        "time": "1590", "cpus-per-task": "4", "gpus-per-node": "1", "array": "0-1%2", "nice": "10", "exclusive": "",
+        "requeue": "", "job-name": "ddbench", "signal": "USR2@90", "open-mode": "append",
+    }  # fmt: skip
+    assert told.items() >= expected.items()
+    assert "mem-per-cpu" not in told
+
+
+def test_detached_levels_wait_for_each_other_and_the_same_stages_are_not_handed_over_twice(
+    slurm: Path, run_all: Run, do: Any
+) -> None:
+    first, *others = stage("a", until="go"), *CHAIN[1:]
+    executor = Slurm()
+
+    assert executor.submit(do.obey, [first, *others]) == 4
+    wait_until(lambda: ["a", "1"] in log())
+    assert executor.submit(do.obey, [first, *others]) < 4  # b, after a in the array, may have been begun
+    assert [options(script).get("dependency") for script in scripts(slurm)[:3]] == [
+        None, "afterany:1000", "afterany:1001"
+    ]  # fmt: skip
+    told = executor.standing([first, *others])
+    assert {key: standing.status for key, standing in told.items() if key != "b"} == {
+        "a": "running", "c": "waiting", "d": "waiting"
+    }  # fmt: skip
+
+    Path("go").touch()
+    outcomes, _ = run_all(executor, do.obey, first, *others)
+
+    assert [outcome.stage.key for outcome in outcomes if outcome.status == "done"] == ["a", "b", "c", "d"]
+    assert sorted(log()) == [[key, "1"] for key in "abcd"]
+
+
+def test_a_stage_that_reads_a_detached_failure_fails_with_its_words_and_is_not_run(slurm: Path, do: Any) -> None:
+    stages = stage("a", fail=True), stage("b"), stage("c", ("a", "b")), stage("d", ("c",))
+    executor = Slurm()
+
+    executor.submit(do.obey, stages)
+    wait_until(lambda: executor.standing(stages).keys() == {"a", "c", "d"} and not running(executor, stages))
+
+    assert {each.error for each in executor.standing(stages).values()} == {"told to fail"}
+    assert sorted(log()) == [["a", "1"], ["b", "1"]]
+
+
+def running(executor: Slurm, stages: tuple[Stage, ...]) -> bool:
+    return any(each.status != "failed" for each in executor.standing(stages).values())
+
+
+def test_a_job_that_dies_costs_one_attempt_one_that_always_dies_fails_by_name_and_a_failure_is_final(
+    slurm: Path, run_all: Run, do: Any
+) -> None:
+    stages = stage("once", die=1), stage("always", die=9), stage("fails", fail=True), stage("sound")
+
+    outcomes, events = run_all(Slurm(), do.obey, *stages)
+
+    ends = {outcome.stage.key: outcome for outcome in outcomes}
+    assert {key: (end.status, end.stage.attempt) for key, end in ends.items()} == {
+        "once": ("done", 2), "always": ("failed", 2), "fails": ("failed", 1), "sound": ("done", 1)
+    }  # fmt: skip
+    assert re.match(r"its job \d+ ended without an outcome \(FAILED\); see .*, 2 times", ends["always"].error)
+    assert sorted(log()) == [
+        ["always", "1"],
+        ["always", "2"],
+        ["fails", "1"],
+        ["once", "1"],
+        ["once", "2"],
+        ["sound", "1"],
+    ]
+    warned = [event.payload["message"] for event in events if event.name == "warning"]
+    assert [message.partition(":")[0] for message in sorted(warned)] == ["stage always", "stage once"]
+
+
+def test_a_preempted_job_is_requeued_and_loses_the_stage_it_was_at_alone(slurm: Path, do: Any) -> None:
+    stages = stage("a"), stage("b", until="go")
+    executor = Slurm()
+    executor.submit(do.obey, stages)
+    wait_until(lambda: ["b", "1"] in log())
+
+    subprocess.run(["scancel", "1000_1", "--signal", "TERM"], check=True)
+    subprocess.run(["scancel", "1000_1", "--signal", "USR2"], check=True)
+    wait_until(lambda: ["b", "2"] in log())
+    Path("go").touch()
+    wait_until(lambda: not executor.standing(stages))
+
+    assert sorted(log()) == [["a", "1"], ["b", "1"], ["b", "2"]]
+
+
+def test_leaving_ends_the_jobs_that_were_submitted(slurm: Path, do: Any) -> None:
+    from ddbench.frontier import StageFrontier
+
+    held = stage("a", until="never")
+    outcomes = Slurm().map(do.obey, StageFrontier({"a": held}, {"a"}), interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+
+    assert (slurm / "1000.state").read_text().startswith("CANCELLED")
+    pid = int(Path("log").read_text().split()[2])
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text(), 5)
+
+
+def interrupt(event: Any) -> None:
+    """Do as Ctrl-C would once a stage has told that it is begun."""
+    wait_until(log)
+    signal.raise_signal(signal.SIGINT)
+
+
+# -------------------------------------------------------------------------------------------- refusals
+
+
+def test_without_slurm_or_submitit_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match=r"finds no 'sbatch' here.*slurm\[cluster=local\]"):
+        Slurm().require()
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package 'submitit': pip install 'ddbench\[slurm\]'"):
+        Slurm(cluster="local").require()
+
+
+@pytest.mark.parametrize("text", ["slurm[time=soon]", "slurm[sbatch=(--nice=3,)]", "slurm[gpus_per_stage=0.5]"])
+def test_parameters_that_cannot_work_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="executor 'slurm"):
+        registry().resolve("executor", Spec.parse(text))
