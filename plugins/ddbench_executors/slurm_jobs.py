@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -169,7 +168,7 @@ class Jobs:
             subprocess.run(["scancel", *(ticket.job for ticket in tickets)], check=False)  # noqa: S607 - Slurm's own, found as the user finds it
             return
         for ticket in tickets:
-            self._own[ticket.job]._process.send_signal(signal.SIGTERM)  # handed on to the process that computes
+            self._own[ticket.job].cancel()  # its controller asks the process that computes to end, then ends it
         for ticket in tickets:
             self._own[ticket.job]._process.wait()
 
