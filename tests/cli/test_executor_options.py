@@ -13,7 +13,7 @@ from ddbench.spec import Spec
 
 def chosen(executor: str, *arguments: str, gpus: float | None = None) -> str:
     """Return the executor's spec that a command line comes to."""
-    command = ExecutorCommand("run", callback=lambda: str(with_options(Spec.parse(executor), gpus)))
+    command = ExecutorCommand(name="run", callback=lambda: str(with_options(Spec.parse(executor), gpus)))
     return str(command.main(list(arguments), standalone_mode=False))
 
 

@@ -84,7 +84,7 @@ def test_a_node_that_is_killed_with_a_stage_on_it_costs_one_attempt_and_the_tabl
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(scratch / "token"))
     monkeypatch.setenv("RAY_TMPDIR", str(scratch))
 
-    command = [sys.executable, here / "ray_two_nodes.py", json.dumps(GRID)]
+    command = [sys.executable, str(here / "ray_two_nodes.py"), json.dumps(GRID)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
     assert run.returncode == 0, run.stderr

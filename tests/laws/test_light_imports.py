@@ -18,6 +18,8 @@ HEAVY = {
     "scipy",
     "pyarrow",
     "pydantic",
+    "ray",
+    "submitit",
 }
 REPORT = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
 
