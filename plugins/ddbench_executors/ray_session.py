@@ -17,6 +17,8 @@ import logging
 import os
 import secrets
 import shutil
+import socket
+import sys
 import tempfile
 from contextlib import contextmanager
 from importlib import import_module
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
 _OBJECT_STORE_BYTES = 100 * 2**20  # outcomes are small: what is large lies in ddbench's store
+_PATIENCE_SECONDS = 5.0
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _LOGS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
@@ -48,13 +51,14 @@ def session(address: str, *, unguarded: bool, gpus: bool, retries: int) -> Itera
     Raises:
         UserError: no cluster there, no authentication, or one that this user has no token for.
     """
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        with _muted():
+            yield
+        return
     guard = {} if address else {**_ON_LOOPBACK, **_guard(unguarded=unguarded)}
     with environment(**_QUIET, **guard):
         import ray
 
-        if ray.is_initialized():
-            yield
-            return
         try:
             _join(address) if address else _start(gpus=gpus, retries=retries, guarded=guard.get(_MODE) == "token")
             with _muted():
@@ -81,9 +85,12 @@ def _join(address: str) -> None:
 
     if address.startswith("ray://"):
         raise UserError(f"'{address}': give the command on a machine of the cluster, with ray[address=auto]")
+    host, _, port = address.rpartition(":")
     try:
+        if host and port.isdigit():  # Ray itself would try for minutes, and say so all the while
+            socket.create_connection((host, int(port)), _PATIENCE_SECONDS).close()
         ray.init(address=address, **_LOGS)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"no Ray cluster at '{address}' lets this process in: {reason}; 'ray start --head' starts one, and "
@@ -99,6 +106,7 @@ def _start(*, gpus: bool, retries: int, guarded: bool) -> None:
         _require_guard()
     with environment(**ALONE):
         ray.init(
+            address="local",  # else a cluster that this machine belongs to would be joined
             num_cpus=machine.cores(),
             num_gpus=None if gpus else 0,
             object_store_memory=_OBJECT_STORE_BYTES,

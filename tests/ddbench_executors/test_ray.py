@@ -249,6 +249,13 @@ def test_a_ray_without_authentication_is_not_started_unless_that_is_meant(monkey
         session("", unguarded=False, gpus=False, retries=0).__enter__()
 
 
+@installed
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001"])
+def test_a_cluster_that_is_not_there_is_one_line_at_once(address: str) -> None:
+    with pytest.raises(UserError, match=f"'{address}'"):
+        session(address, unguarded=False, gpus=False, retries=0).__enter__()
+
+
 def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs the package 'ray': pip install 'ddbench\[ray\]'"):
