@@ -9,7 +9,7 @@ from ddbench import results
 from ddbench.errors import UserError
 from ddbench.registry import registry
 from ddbench.runner import assignment
-from ddbench.store import Store
+from ddbench.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,9 @@ class StageState:
 
 def missing(plan: Plan, settings: Settings) -> list[Stage]:
     """Return the stages of a plan that are yet to be computed, inputs before those who read them."""
-    store = Store(settings.store)
-    needed = plan.needed(lambda stage: store.has(stage.kind, stage.key))
+    stages = plan.stages.values()
+    present = open_store(settings.store).present((stage.kind, stage.key) for stage in stages)
+    needed = plan.needed(lambda stage: (stage.kind, stage.key) in present)
     return [stage for key, stage in plan.stages.items() if key in needed]
 
 
@@ -57,7 +58,7 @@ def hand_over(stages: list[Stage], settings: Settings) -> int:
 def states(plan: Plan, settings: Settings) -> list[StageState]:
     """Tell of every stage of a plan what has become of it: from the store, the executor, locks and result files."""
     left = missing(plan, settings)
-    executor, store = _executor(settings), Store(settings.store)
+    executor, near = _executor(settings), open_store(settings.store).near
     told = executor.standing(left) if hasattr(executor, "standing") else {}
     failed = _failed(plan, settings)
     unknown = {stage.key for stage in left}
@@ -65,7 +66,7 @@ def states(plan: Plan, settings: Settings) -> list[StageState]:
     def state(stage: Stage) -> StageState:
         if stage.key not in unknown:
             return StageState(stage, "done")
-        if store.is_locked(stage.key):
+        if near.is_locked(stage.key):
             return StageState(stage, "running")
         if stage.key in told:
             return StageState(stage, told[stage.key].status, told[stage.key].error)

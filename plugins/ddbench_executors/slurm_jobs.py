@@ -52,6 +52,7 @@ class Jobs:
 
     def submit(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str] = ()) -> None:
         """Submit an array of jobs, to begin when other arrays have ended, and write their tickets."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pickles may name a store by a URL with a login
         for start in range(0, len(errands), _LARGEST_ARRAY):
             some = errands[start : start + _LARGEST_ARRAY]
             executor = self._executor(settings, after)
