@@ -78,6 +78,7 @@ class Cost:
     forward_images: Count | None = None
     backward_images: Count | None = None
     attempts: Count | None = None
+    host_peak_bytes: Count | None = None
 
 
 @dataclass(frozen=True)

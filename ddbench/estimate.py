@@ -1,12 +1,14 @@
-"""What a plan will take, told before it runs: seconds of one worker on this machine, and bytes in the store.
+"""What a plan will take, told before it runs: time and memory of one worker on this machine, and bytes in the store.
 
-A stage's time is that of its like where the store holds some: same kind and settings, another seed or index. Else it
-follows from the component's own word on its passes through networks, each kind of pass timed here for a moment; reading
-images from disk, augmenting and storing are not in it. Where neither is known nothing is guessed.
+A stage takes what its like took where the store holds some: same kind and settings, another seed or index. Else it
+follows from the component's own word on its passes through networks: each kind of pass is timed here for a moment, and
+what it keeps in memory is reckoned; reading images from disk, augmenting and storing are not in it. Where neither is
+known nothing is guessed.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ddbench.bench import resolve_device
 from ddbench.errors import CorruptArtifactError
 from ddbench.keys import digest
-from ddbench.meter import device_name
+from ddbench.meter import device_name, resident
 from ddbench.probe import Probe
 from ddbench.registry import registry
 from ddbench.types import Effort, EffortTask
@@ -22,11 +24,30 @@ from ddbench.types import Effort, EffortTask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ddbench.footprint import Footprint
     from ddbench.plan import Plan
+    from ddbench.spec import Spec
     from ddbench.store import AnyStore, Store
-    from ddbench.types import DatasetSpec, Kind, Stage
+    from ddbench.types import DatasetSpec, Kind, Passes, Stage
 
 _LABEL_BYTES = 8
+_ROLES = {"teacher": "teacher_architecture", "student": "student"}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The peak of one stage, of the device or, on the processor, of the process.
+
+    Attributes:
+        peak: in bytes, or None where nothing is known.
+        least: that of the second attempt that a GPU short of memory gets, a batch cut in two; else ``peak``.
+        grounds: ``measured`` on stages like it; ``reckoned`` from its networks, and so a little too low, as what
+            libraries take to compute is not in it; or ``unknown``.
+    """
+
+    peak: int | None = None
+    least: int | None = None
+    grounds: Literal["measured", "reckoned", "unknown"] = "unknown"
 
 
 @dataclass(frozen=True)
@@ -37,31 +58,37 @@ class Estimate:
         seconds: of one worker, or None where nothing is known.
         nbytes: in the store, or None.
         grounds: ``measured`` on stages like it, ``probed`` by timing its passes, or ``unknown``.
+        memory: the peak.
     """
 
     seconds: float | None
     nbytes: int | None
     grounds: Literal["measured", "probed", "unknown"]
+    memory: Memory = Memory()
 
 
 def estimate(plan: Plan, keys: Iterable[str], store: AnyStore, device: str) -> dict[str, Estimate]:
     """Return an estimate for each stage named; computes for some seconds where a network has to be timed."""
-    probe = Probe(resolve_device(device))
-    data = {trial.data.fingerprint: trial.data for trial in plan.trials}
-    estimator = _Estimator(plan, data, probe, _seconds_of_like_stages(store.near), device_name(probe.device))
+    estimator = estimator_of(plan, _stored(store.near), device)
     return {key: estimator.of(plan.stages[key]) for key in keys}
 
 
-def _seconds_of_like_stages(store: Store) -> dict[str, list[float]]:
-    known: dict[str, list[float]] = {}
-    for artifact in store.artifacts():
-        try:
-            meta = artifact.meta()
-        except CorruptArtifactError:  # 'run' tells of it and computes it anew
-            continue
+def estimator_of(plan: Plan, metas: Iterable[Mapping[str, Any]], device: str) -> Estimator:
+    """Return what estimates a plan's stages, given the metas of stages that have been computed."""
+    probe = Probe(resolve_device(device))
+    data = {trial.data.fingerprint: trial.data for trial in plan.trials}
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for meta in metas:
         name = _likeness(meta["kind"], meta["facts"], meta["inputs"], meta["cost"]["device"])
-        known.setdefault(name, []).append(meta["cost"]["seconds"])
-    return known
+        known.setdefault(name, []).append(meta["cost"])
+    own = resident() if probe.device.type == "cpu" else 0
+    return Estimator(plan, data, probe, known, device_name(probe.device), own)
+
+
+def _stored(store: Store) -> Iterable[Mapping[str, Any]]:
+    for artifact in store.artifacts():
+        with suppress(CorruptArtifactError):  # 'run' tells of it and computes it anew
+            yield artifact.meta()
 
 
 def _likeness(kind: str, facts: Mapping[str, Any], inputs: Iterable[str], device: str) -> str:
@@ -71,31 +98,76 @@ def _likeness(kind: str, facts: Mapping[str, Any], inputs: Iterable[str], device
 
 
 @dataclass(frozen=True)
-class _Estimator:
+class Estimator:
+    """Tells what stages of a plan will take; ``own`` are the bytes that a process takes before it begins."""
+
     plan: Plan
     data: Mapping[str, DatasetSpec]
     probe: Probe
-    known: Mapping[str, list[float]]
+    known: Mapping[str, list[Mapping[str, Any]]]
     device: str
+    own: int = 0
 
     def of(self, stage: Stage) -> Estimate:
-        effort = self._effort(stage)
-        nbytes = self._bytes(stage, effort)
-        like = self.known.get(_likeness(stage.kind, stage.facts, stage.inputs, self.device))
+        """Return the estimate of a stage."""
+        effort = self.effort(stage)
+        nbytes, memory = self._bytes(stage, effort), self.memory(stage)
+        like = self._like(stage)
         if like:
-            return Estimate(mean(like), nbytes, "measured")
+            return Estimate(mean(cost["seconds"] for cost in like), nbytes, "measured", memory)
         if effort is None:
-            return Estimate(None, nbytes, "unknown")
-        return Estimate(self._seconds(stage, effort), nbytes, "probed")
+            return Estimate(None, nbytes, "unknown", memory)
+        return Estimate(self._seconds(stage, effort), nbytes, "probed", memory)
 
-    def _seconds(self, stage: Stage, effort: Effort) -> float:
-        roles = {"teacher": "teacher_architecture", "student": "student"}
-        return sum(
-            self.probe.seconds(stage.specs[roles[passes.network]], self._data(stage), passes)
-            for passes in effort.passes
+    def memory(self, stage: Stage) -> Memory:
+        """Return the peak of a stage: the largest of its like, else what its networks and one batch take."""
+        like = self._like(stage)
+        if like:
+            peak = max(cost["peak_memory_bytes"] for cost in like)
+            return Memory(peak, peak, "measured")
+        effort = self.effort(stage)
+        prints = self._footprints(stage, effort) if effort else []
+        if not prints:
+            return Memory()
+        fixed = self._resident(stage) + sum(
+            max(each.fixed for network, each in prints if network == name) for name in {name for name, _ in prints}
         )
+        batch = max(each.batch for _, each in prints)
+        halved = batch if self.probe.device.type == "cpu" else batch // 2
+        return Memory(fixed + batch, fixed + halved, "reckoned")
 
-    def _effort(self, stage: Stage) -> Effort | None:
+    def _footprints(self, stage: Stage, effort: Effort) -> list[tuple[str, Footprint]]:
+        """Return what each kind of pass takes, with the network it goes through; nothing if one is not known."""
+        data, precision = self._data(stage), stage.facts["precision"]
+        passes = [each for each in effort.passes if each.images]
+        found = [self.probe.footprint(self._network(stage, each), data, each, precision) for each in passes]
+        known: list[tuple[str, Footprint]] = []
+        for each, took in zip(passes, found, strict=True):
+            if took is None:
+                return []
+            known.append((each.network, took))
+        return known
+
+    def _like(self, stage: Stage) -> list[Mapping[str, Any]]:
+        return self.known.get(_likeness(stage.kind, stage.facts, stage.inputs, self.device), [])
+
+    def _network(self, stage: Stage, passes: Passes) -> Spec:
+        return stage.specs[_ROLES[passes.network]]
+
+    def _resident(self, stage: Stage) -> int:
+        """Return the bytes of what lies in memory beside networks: the process itself, and whole splits."""
+        from ddbench.kit.reading import fits
+
+        data, place = self._data(stage), self.probe.device
+        splits = {"squeeze": ("train", "test"), "evaluate": ("test",)}.get(stage.kind, ())
+        sizes = [data.sizes[split] * data.channels * data.image_size**2 for split in splits]
+        return self.own + sum(nbytes for nbytes in sizes if fits(nbytes, place))
+
+    def _seconds(self, stage: Stage, effort: Effort) -> float | None:
+        times = [self.probe.seconds(self._network(stage, each), self._data(stage), each) for each in effort.passes]
+        return None if None in times else sum(filter(None, times))
+
+    def effort(self, stage: Stage) -> Effort | None:
         """Return what the stage's components say of it, or None where one of them says nothing."""
         if stage.kind == "squeeze":
             return self._asked(stage, "teacher")

@@ -50,6 +50,7 @@ class Ledger:
             peak_memory_bytes=max(before.peak_memory_bytes, spent.peak_memory_bytes),
             forward_images=before.forward_images + spent.forward_images,
             backward_images=before.backward_images + spent.backward_images,
+            host_peak_bytes=_higher(before.host_peak_bytes, spent.host_peak_bytes),
         )
 
     def is_due(self) -> bool:
@@ -62,3 +63,7 @@ class Ledger:
         aside.write_text(json.dumps(asdict(self.total(spent))), encoding="utf-8")
         aside.replace(self.path)
         self._noted = time.monotonic()
+
+
+def _higher(*peaks: int | None) -> int | None:
+    return max((peak for peak in peaks if peak is not None), default=None)

@@ -23,11 +23,12 @@ _STATUS = Path("/proc/self/status")
 def metered(device: torch.device) -> Iterator[Callable[[], Cost]]:
     """Measure a block; the function that it yields returns the cost so far.
 
-    Peak memory is the device's own on CUDA, else the resident memory of the process at its highest during the block.
+    Peak memory is the device's own on CUDA, and beside it the process's; elsewhere it is the process's alone: what
+    was resident at its highest during the block.
     """
     start = time.perf_counter()
     _forget_peak(device)
-    yield lambda: Cost(time.perf_counter() - start, _peak(device), device_name(device))
+    yield lambda: _cost(time.perf_counter() - start, device)
 
 
 def device_name(device: torch.device) -> str:
@@ -37,26 +38,43 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def _cost(seconds: float, device: torch.device) -> Cost:
+    if device.type != "cuda":
+        return Cost(seconds, _host_peak(), device_name(device))
+    return Cost(seconds, _device_peak(device), device_name(device), host_peak_bytes=_host_peak())
+
+
 def _forget_peak(device: torch.device) -> None:
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif _CLEAR.exists():
+    if _CLEAR.exists():
         with suppress(OSError):  # a hardened container may refuse; the peak is then that of the process so far
             _CLEAR.write_text("5", encoding="ascii")  # Linux: set the high-water mark back to what is resident now
 
 
-def _peak(device: torch.device) -> int:
+def _device_peak(device: torch.device) -> int:
     import torch
 
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device)
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device)
+
+
+def _host_peak() -> int:
     if _STATUS.exists():
-        mark = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(mark.split()[1]) * 1024
+        return _status("VmHWM")
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process takes now; where the system does not say, 0."""
+    return _status("VmRSS") if _STATUS.exists() else 0
+
+
+def _status(name: str) -> int:
+    mark = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(name))
+    return int(mark.split()[1]) * 1024

@@ -92,6 +92,7 @@ def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
             "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in each),
             "device": each[-1]["device"],
             **{name: _sum(cost.get(name) for cost in each) for name in _COUNTS},
+            **_host_peak(each),
         }
         for verb, each in costs.items()
         if each and len(each) == len(keys[verb])
@@ -99,6 +100,12 @@ def _costs(planned: PlannedTrial, metas: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _COUNTS = ("forward_images", "backward_images", "attempts")
+
+
+def _host_peak(costs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the process's peak beside the device's, where a device has one of its own."""
+    known = [peak for cost in costs if (peak := cost.get("host_peak_bytes")) is not None]
+    return {"host_peak_bytes": max(known)} if known else {}
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

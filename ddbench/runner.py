@@ -19,6 +19,7 @@ from ddbench.plan import Plan
 from ddbench.plan import plan as make_plan
 from ddbench.plugins import one_line
 from ddbench.registry import registry
+from ddbench.room import require_room_to_run
 from ddbench.spec import Spec
 from ddbench.stages import sound_meta, work
 from ddbench.store import open_store, require_writable
@@ -129,6 +130,7 @@ class _Run:
         stages = self.plan.stages
         corrupt = self._read_store(open_store(self.settings.store, self._warn))
         needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
+        require_room_to_run(self.plan, needed, self.metas.values(), self.settings.device)
         frontier = StageFrontier(stages, needed)
         for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
             self._hold_to_floor(key, frontier)

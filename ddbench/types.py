@@ -264,11 +264,12 @@ class Cost:
 
     Attributes:
         seconds: of wall-clock time.
-        peak_memory_bytes: the highest at any moment.
+        peak_memory_bytes: of the device, the highest at any moment; on the processor, of the process.
         device: its name.
         forward_images: images that went forward through the stage's teacher or generator, each counted every time.
         backward_images: images whose gradients, or the weights' for them, came back through it.
         attempts: 1, and one more for each worker or machine that was lost with the stage.
+        host_peak_bytes: of the process, where the device is not the processor.
     """
 
     seconds: float
@@ -277,6 +278,7 @@ class Cost:
     forward_images: int = 0
     backward_images: int = 0
     attempts: int = 1
+    host_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -338,14 +340,30 @@ class Progress(Protocol):
         ...
 
 
+def _unheard(line: str) -> None:
+    """Hear nothing."""
+
+
 @dataclass(frozen=True)
 class Compute:
-    """Where and how a stage computes. Every random number must derive from ``seed``."""
+    """Where and how a stage computes. Every random number must derive from ``seed``.
+
+    Attributes:
+        device: where.
+        precision: of forward passes and losses.
+        seed: of this stage.
+        progress: tells how far it is.
+        parts: 2 once the stage has run out of the device's memory: engines then send a batch through their networks
+            in so many parts where that changes no number, and otherwise save memory in another way.
+        note: takes a line on how the stage was computed, where that was not as usual; it is shown and kept.
+    """
 
     device: torch.device
     precision: Precision
     seed: int
     progress: Progress
+    parts: int = 1
+    note: Callable[[str], None] = _unheard
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # stages that are shown one by one; of a longer plan, one line for all alike
 
+UNKNOWN = "-"
+WIDE = 100  # columns, from which memory is told stage by stage
+
 Row = dict[str, Any]
 
 
@@ -49,10 +52,11 @@ Row = dict[str, Any]
 )
 @json_option
 def plan(benchmark: Path | None, detect: float | None, as_json: bool, **values: Any) -> int:
-    """Show what 'run' would compute and what it would reuse, with an estimate of time and disk; writes nothing.
+    """Show what 'run' would compute and what it would reuse, with an estimate of time, memory and disk; writes nothing.
 
-    Times are of one worker on this machine: measured where a stage like it is in the store, else probed by timing a few
-    passes of each network.
+    Times and memory are of one worker on this machine: measured where a stage like it is in the store; else time is
+    probed by a few passes of each network, and memory reckoned from what these keep. A plan with a stage that does not
+    fit in the device's memory is refused.
     """
     if detect is not None and math.isnan(detect):
         raise UserError("--detect nan is no difference: give points of top-1, such as 0.5")
@@ -84,6 +88,7 @@ def _rows(planned: Plan, settings: Settings) -> list[Row]:
     from rich.console import Console
 
     from ddbench.estimate import Estimate, estimate
+    from ddbench.room import require_room
     from ddbench.store import open_store
 
     store = open_store(settings.store)
@@ -91,6 +96,7 @@ def _rows(planned: Plan, settings: Settings) -> list[Row]:
     needed = planned.needed(lambda stage: stage.key in present)
     with Console(stderr=True).status("timing passes through networks"):
         estimates = estimate(planned, needed, store, settings.device)
+    require_room(planned, {key: told.memory for key, told in estimates.items()}, settings.device)
 
     def row(key: str) -> Row:
         stage = planned.stages[key]
@@ -98,7 +104,9 @@ def _rows(planned: Plan, settings: Settings) -> list[Row]:
         nbytes = store.artifact(stage.kind, key).nbytes if key in present else told.nbytes
         status = "missing" if key in needed else "reused"
         what = {"kind": stage.kind, "key": key, "status": status, "label": stage.label, "bytes": nbytes}
-        return what | {"seconds": told.seconds, "estimate": told.grounds if key in needed else None}
+        grounds = (told.grounds, told.memory.grounds) if key in needed else (None, None)
+        memory = {"memory": told.memory.peak, "memory_estimate": grounds[1]}
+        return what | {"seconds": told.seconds, "estimate": grounds[0], **memory}
 
     return [row(key) for key in planned.stages]
 
@@ -107,7 +115,10 @@ def _print(planned: Plan, rows: list[Row], further: Iterable[str]) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(_stages(rows) if len(rows) <= LONGEST else _kinds(rows))
+    table = _stages(rows) if len(rows) <= LONGEST else _kinds(rows)
+    if console.width < WIDE:
+        table.columns = [column for column in table.columns if column.header != "memory"]
+    console.print(table)
     for line in (*_summary(planned, rows), *further):
         console.print(line, highlight=False)
 
@@ -115,13 +126,11 @@ def _print(planned: Plan, rows: list[Row], further: Iterable[str]) -> None:
 def _stages(rows: Iterable[Row]) -> Table:
     from rich.markup import escape
 
-    table = _table("stage", "what", "status", "key", "time", "disk")
+    table = _table("stage", "what", "status", "key", "time", "memory", "disk")
     for row in rows:
         style = "green" if row["status"] == "reused" else "yellow"
         status = f"[{style}]{row['status']}[/]"
-        table.add_row(
-            row["kind"], escape(row["label"]), status, f"[dim]{row['key'][:12]}[/]", _time([row]), _disk([row])
-        )
+        table.add_row(row["kind"], escape(row["label"]), status, f"[dim]{row['key'][:12]}[/]", *_amounts([row]))
     return table
 
 
@@ -132,10 +141,10 @@ def _kinds(rows: Iterable[Row]) -> Table:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["kind"], _alike(row)), []).append(row)
-    table = _table("stage", "what", "reused", "to compute", "time", "disk")
+    table = _table("stage", "what", "reused", "to compute", "time", "memory", "disk")
     for (kind, what), group in groups.items():
         count = Counter(row["status"] for row in group)
-        table.add_row(kind, escape(what), str(count["reused"]), str(count["missing"]), _time(group), _disk(group))
+        table.add_row(kind, escape(what), str(count["reused"]), str(count["missing"]), *_amounts(group))
     return table
 
 
@@ -157,14 +166,27 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _amounts(rows: list[Row]) -> tuple[str, str, str]:
+    return _time(rows), _memory(rows), _disk(rows)
+
+
+def _memory(rows: list[Row]) -> str:
+    """Return the highest peak of stages to come, with a ~ where it is reckoned."""
+    known = [row for row in rows if row["memory"] is not None]
+    if not known:
+        return UNKNOWN
+    highest = max(known, key=lambda row: row["memory"])
+    return f"{'~' if highest['memory_estimate'] == 'reckoned' else ''}{size(highest['memory'])}"
+
+
 def _time(rows: list[Row]) -> str:
     seconds = [row["seconds"] for row in rows if row["status"] == "missing" and row["seconds"] is not None]
-    return duration(sum(seconds)) if seconds else "-"
+    return duration(sum(seconds)) if seconds else UNKNOWN
 
 
 def _disk(rows: list[Row]) -> str:
     known = [row["bytes"] for row in rows if row["bytes"] is not None]
-    return size(sum(known)) if sum(known) else "-"
+    return size(sum(known)) if sum(known) else UNKNOWN
 
 
 def _summary(planned: Plan, rows: list[Row]) -> Iterable[str]:
@@ -186,6 +208,10 @@ def _summary(planned: Plan, rows: list[Row]) -> Iterable[str]:
     known = [row["seconds"] for row in missing if row["seconds"] is not None]
     time = f"about {duration(sum(known))} of one worker on this machine" if known else "time unknown"
     yield f"{time}, {_disk(missing)} of disk; stages: {told}"
+    peaks = {kind: _memory([row for row in missing if row["kind"] == kind]) for kind in kinds}
+    peaks = {kind: peak for kind, peak in peaks.items() if peak != UNKNOWN}
+    if peaks:
+        yield f"peak memory: {', '.join(f'{kind} {peak}' for kind, peak in peaks.items())} ({_MEMORY})"
 
 
 _GROUNDS = {
@@ -193,3 +219,4 @@ _GROUNDS = {
     "probed": "reckoned from passes timed just now",
     "unknown": "whose time is unknown",
 }
+_MEMORY = "~: reckoned from networks, a little too low; else measured before"

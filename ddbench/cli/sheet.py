@@ -160,11 +160,18 @@ def _costs(found: Mapping[str, Any]) -> Rows:
             through = f", {passes[0]:,} images forward and {passes[1]:,} backward" if any(passes) else ""
             lost = (cost.get("attempts") or 0) - len(found["stages"][verb].get("keys", [verb]))
             lately = f", {lost} attempt{'s' * (lost > 1)} lost with a worker" if lost > 0 else ""
-            spent = f"{duration(cost['seconds'])}, {size(cost['peak_memory_bytes'])}, {cost['device']}"
+            spent = f"{duration(cost['seconds'])}, {_memory(cost)}, {cost['device']}"
             yield verb, f"{spent}{through}{lately}"
     weights = {name: value for name, value in found["bytes"].items() if value is not None}
     if weights:
         yield "set", ", ".join(f"{name} {size(value)}" for name, value in weights.items())
+
+
+def _memory(cost: Mapping[str, Any]) -> str:
+    """Write the peak of a stage: of the device, and of the process where that is another memory."""
+    host = cost.get("host_peak_bytes")
+    beside = "" if host is None else f" and {size(host)} of the host's"
+    return f"{size(cost['peak_memory_bytes'])} of memory{beside}"
 
 
 def _keys(found: Mapping[str, Any]) -> Rows:

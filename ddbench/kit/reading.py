@@ -106,6 +106,10 @@ def ahead(images: Images, parts: Iterable[Tensor]) -> Generator[Tensor, None, No
         reader.shutdown(cancel_futures=True)  # also when whoever takes the images stops early
 
 
+def fits(nbytes: int, device: torch.device) -> bool:
+    """Tell whether a split of so many bytes is held on a device as a whole."""
+    return nbytes <= RESIDENT_BYTES.get(device.type, RESIDENT_BYTES["cpu"])
+
+
 def _fits(examples: Examples, data: DatasetSpec, device: torch.device) -> bool:
-    size = len(examples.labels) * data.channels * data.image_size**2
-    return size <= RESIDENT_BYTES.get(device.type, RESIDENT_BYTES["cpu"])
+    return fits(len(examples.labels) * data.channels * data.image_size**2, device)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
-from ddbench.estimate import Estimate, estimate
+from ddbench.estimate import Estimate, Memory, estimate, estimator_of
+from ddbench.meter import resident
 from ddbench.probe import Probe
 from ddbench.store import Store
 
@@ -98,13 +101,13 @@ def test_a_stage_takes_as_long_as_its_like_did_whatever_the_seed(
 
 
 def test_a_network_is_timed_once_and_time_grows_with_the_images(planned: Planned) -> None:
-    import torch
-
     from ddbench.spec import Spec
     from ddbench.types import Passes
 
     data, probe = planned().trials[0].data, Probe(torch.device("cpu"))
-    one, many = (probe.seconds(Spec("toy-net"), data, Passes("student", count, "weights", 4)) for count in (1, 1000))
+    one, many = (
+        probe.seconds(Spec("toy-net"), data, Passes("student", count, "weights", 4)) or math.nan for count in (1, 1000)
+    )
     assert many == pytest.approx(1000 * one)
     assert one > 0
     assert math.isfinite(one)
@@ -120,4 +123,34 @@ def test_a_student_takes_its_epochs_its_tests_and_a_live_teacher_s_look_at_every
     assert told(planned(**exam | {"labels": "hard"}), tmp_path)["evaluate"][0].seconds == views + tests
     memo = told(planned(**exam | {"labels": "stored[form=float16]"}), tmp_path)
     assert memo["evaluate"][0].seconds == views + tests
-    assert memo["relabel"][0] == Estimate(float(views), views * 10 * 2, "probed")
+    assert (memo["relabel"][0].seconds, memo["relabel"][0].nbytes) == (views, views * 10 * 2)
+
+
+def test_memory_is_the_highest_of_its_like_else_reckoned_from_its_networks(
+    planned: Planned, carry_out: CarryOut, asked: list[Any], tmp_path: Path
+) -> None:
+    outcomes = carry_out(list(planned(seeds="0-1").stages.values()))
+    peaks = [each.meta["cost"]["peak_memory_bytes"] for each in outcomes if each.stage.kind == "evaluate"]
+    [seen] = told(planned(seeds=2), tmp_path / "store")["evaluate"]
+    assert seen.memory == Memory(max(peaks), max(peaks), "measured")
+    [unseen] = told(planned(), tmp_path)["evaluate"]
+    assert unseen.memory == Memory(None, None, "unknown")
+
+    plan = planned(**REAL, synth="random", ipc=2)
+    reckoned = told(plan, tmp_path)
+    squeeze, evaluate = (reckoned[kind][0].memory for kind in ("squeeze", "evaluate"))
+    assert {squeeze.grounds, evaluate.grounds} == {"reckoned"}
+    assert (squeeze.peak or 0) > resident() - 2**26
+    assert evaluate.peak == evaluate.least  # a processor has no second attempt
+
+
+def test_on_a_gpu_the_least_is_that_of_half_a_batch(planned: Planned, tmp_path: Path) -> None:
+    plan = planned(**REAL, synth="random", ipc=2)
+    estimator = replace(estimator_of(plan, [], "cpu"), probe=Probe(torch.device("meta")))
+    [stage] = [stage for stage in plan.stages.values() if stage.kind == "squeeze"]
+    memory = estimator.memory(stage)
+    splits = sum(plan.trials[0].data.sizes.values()) * 64
+    weights = estimator.probe.weight_bytes(stage.specs["teacher_architecture"], plan.trials[0].data)
+    assert memory.peak is not None
+    assert memory.least is not None
+    assert 2 * memory.least - memory.peak == pytest.approx(4 * weights + splits, abs=2)

@@ -242,7 +242,7 @@ def test_the_meta_records_facts_inputs_cost_sources_and_environment(planned: Pla
     assert (meta["kind"], meta["key"], meta["inputs"]) == ("evaluate", stage.key, stage.inputs)
     assert meta["facts"] == stage.facts
     assert meta["cost"].keys() == {
-        "seconds", "peak_memory_bytes", "device", "forward_images", "backward_images", "attempts"
+        "seconds", "peak_memory_bytes", "device", "forward_images", "backward_images", "attempts", "host_peak_bytes"
     }  # fmt: skip
     assert meta["sources"].keys() == {"ddbench"}
     assert meta["environment"]["device"] == "cpu"

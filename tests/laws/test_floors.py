@@ -21,7 +21,8 @@ FLOORS = {
     **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
     **dict.fromkeys(("artifact", "location", "remote"), 3),
     **dict.fromkeys(("commandline", "document", "provenance", "regression", "whole_file"), 3),
-    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "analysis", "plain", "rerun", "detached"), 4),
+    **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "footprint", "room", "analysis"), 4),
+    **dict.fromkeys(("plain", "rerun", "detached"), 4),
     "cli": 5,
 }
 FLOOR_OF_WINDOW = 0  # ddbench/__init__.py, but for what it imports when first asked for it
