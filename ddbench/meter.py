@@ -1,7 +1,8 @@
-"""Measures what a stage costs."""
+"""Measures what a stage costs, and tells when memory was too short for it."""
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -29,6 +30,22 @@ def metered(device: torch.device) -> Iterator[Callable[[], Cost]]:
     start = time.perf_counter()
     _forget_peak(device)
     yield lambda: _cost(time.perf_counter() - start, device)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Tell whether an error says that a device's memory is too small."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def free_memory() -> None:
+    """Give back what a failed attempt left behind: tensors in cycles, and what CUDA's allocator keeps for later."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.cuda.empty_cache()
 
 
 def device_name(device: torch.device) -> str:

@@ -15,7 +15,7 @@ from ddbench.commandline import command
 from ddbench.environment import capture
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.ledger import Ledger
-from ddbench.meter import device_name, metered
+from ddbench.meter import device_name, free_memory, is_shortage, metered
 from ddbench.plugins import one_line
 from ddbench.store import open_store
 from ddbench.types import (
@@ -63,10 +63,8 @@ def _work(stage: Stage, tell: Tell, context: Context) -> Outcome:
         meta = sound_meta(store, stage, tell)
         if meta is not None:
             return Outcome(stage, "reused", meta)
-        draft = store.draft(stage.key)
         try:
-            meta = _compute(stage, store, draft, tell, context)
-            return Outcome(stage, "done", store.commit(draft, stage.kind, stage.key, meta))
+            return _stored(stage, store, context, _Notes(stage, tell))
         except UserError:
             raise
         except Exception:
@@ -74,8 +72,49 @@ def _work(stage: Stage, tell: Tell, context: Context) -> Outcome:
             if meta is None:
                 raise
             return Outcome(stage, "reused", meta)
-        finally:
-            store.discard(draft)
+
+
+def _stored(stage: Stage, store: AnyStore, context: Context, notes: _Notes) -> Outcome:
+    """Compute a stage and store it; where the device's memory is too small, try once more, saving memory."""
+    shortage = _attempt(stage, store, context, notes)
+    if isinstance(shortage, Outcome):
+        return shortage
+    free_memory()
+    notes(f"short of memory ({shortage}): tried once more, saving memory")
+    outcome = _attempt(stage, store, context, notes, parts=2)
+    if isinstance(outcome, Outcome):
+        return outcome
+    raise UserError(
+        f"{stage.label} ran out of memory on {resolve_device(context.device)} twice, the second time saving it "
+        f"({outcome}): lower its batch_size, or take a smaller architecture or another device"
+    )
+
+
+def _attempt(stage: Stage, store: AnyStore, context: Context, notes: _Notes, parts: int = 1) -> Outcome | str:
+    """Compute a stage and store it; where the device's memory is too small, return the line that says so."""
+    draft = store.draft(stage.key)
+    try:
+        meta = _compute(stage, store, draft, notes, context, parts)
+        return Outcome(stage, "done", store.commit(draft, stage.kind, stage.key, meta))
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        return one_line(error)
+    finally:
+        store.discard(draft)
+
+
+class _Notes:
+    """Lines on how a stage was computed, told as they come and kept in its meta, each once."""
+
+    def __init__(self, stage: Stage, tell: Tell) -> None:
+        self.stage, self.tell = stage, tell
+        self.lines: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        if line not in self.lines:
+            self.lines.append(line)
+            self.tell(Event("warning", self.stage, {"message": f"{self.stage.label}: {line}"}))
 
 
 def sound_meta(store: AnyStore, stage: Stage, tell: Tell) -> dict[str, Any] | None:
@@ -88,10 +127,12 @@ def sound_meta(store: AnyStore, stage: Stage, tell: Tell) -> dict[str, Any] | No
         return None
 
 
-def _compute(stage: Stage, store: AnyStore, draft: Draft, tell: Tell, context: Context) -> dict[str, Any]:
+def _compute(
+    stage: Stage, store: AnyStore, draft: Draft, notes: _Notes, context: Context, parts: int
+) -> dict[str, Any]:
     device = resolve_device(context.device)
-    progress = _Progress(stage, tell)
-    compute = Compute(device, stage.facts["precision"], _seed(stage), progress)
+    progress = _Progress(stage, notes.tell)
+    compute = Compute(device, stage.facts["precision"], _seed(stage), progress, parts, notes)
     make_repeatable(compute.seed, device)
     bench = Bench(stage, context, compute, store)
     ledger = Ledger.of(bench.store.workspace(stage.key)) if stage.kind in _GO_ON else None
@@ -116,6 +157,7 @@ def _compute(stage: Stage, store: AnyStore, draft: Draft, tell: Tell, context: C
         "inputs": stage.inputs,
         "result": result,
         "cost": asdict(total),
+        **({"notes": notes.lines} if notes.lines else {}),
         "environment": capture(device_name(device)),
         "sources": bench.sources,
         "components": bench.components,

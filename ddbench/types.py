@@ -162,11 +162,14 @@ class EpochViews:
 class Labels:
     """Targets for views, and the temperature at which the student must match them.
 
-    ``targets(views)`` returns probabilities, float32 (B, num_classes), rows summing to 1, without gradient.
+    ``targets(views)`` returns probabilities, float32 (B, num_classes), rows summing to 1, without gradient. Where
+    ``epochs`` is given there are labels for the views of the first so many epochs alone, and the student must be
+    shown these views again and again.
     """
 
     targets: Callable[[Views], Tensor]
     temperature: float = 1.0
+    epochs: int | None = None
 
 
 # ------------------------------------------------------------------------------------- cells and trials

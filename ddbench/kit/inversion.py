@@ -12,11 +12,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch.nn import functional
 
 from ddbench.kit import device, normstats, pixels, rng
 from ddbench.kit.jitter import Jitter
 from ddbench.kit.jpeg import through_jpeg
+from ddbench.kit.objective import Objective
 from ddbench.types import Effort, Passes
 
 if TYPE_CHECKING:
@@ -131,18 +131,13 @@ def invert(
     images = device.place_images(images.detach(), compute.device).clone().requires_grad_()
     labels = part.classes.to(compute.device)
     low, high = pixels.bounds(data, compute.device)
-    optimizer = torch.optim.Adam([images], lr=settings.learning_rate, betas=_BETAS, eps=1e-8)
-    with normstats.matching(norm_model, settings.first_weight) as norms:
+    optimizer = _adam(images, settings)
+    weights = settings.lambda_mean, settings.lambda_var, settings.first_weight
+    with Objective(model, norm_model, labels, *weights, compute).descending(settings.iterations) as slope:
         for iteration in range(settings.iterations):
             optimizer.param_groups[0]["lr"] = learning_rate(settings, iteration)
-            views = settings.view(images, compute.seed, iteration)
-            with device.autocast(compute):
-                logits = model(views)
-                if norm_model is not model:
-                    norm_model(views)
-                loss = _loss(logits, labels, norms.collect(), settings)
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            loss = slope(settings.view(images, compute.seed, iteration))
             optimizer.step()
             with torch.no_grad():
                 images.clamp_(low, high)
@@ -169,9 +164,10 @@ def learning_rate(settings: Inversion, iteration: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))
 
 
-def _loss(logits: Tensor, labels: Tensor, distances: normstats.Distances, settings: Inversion) -> Tensor:
-    norm_terms = settings.lambda_mean * distances.mean + settings.lambda_var * distances.variance
-    return functional.cross_entropy(logits, labels) + norm_terms
+def _adam(images: Tensor, settings: Inversion) -> torch.optim.Adam:
+    """Return Adam on images; on a GPU its whole step is one kernel."""
+    on_cuda = images.device.type == "cuda"  # elsewhere the fused step would round otherwise
+    return torch.optim.Adam([images], lr=settings.learning_rate, betas=_BETAS, eps=1e-8, fused=on_cuda or None)
 
 
 def _finished(images: Tensor, data: DatasetSpec, jpeg_quality: int | None) -> Tensor:

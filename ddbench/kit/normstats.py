@@ -18,7 +18,7 @@ from torch import nn
 from ddbench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -68,19 +68,63 @@ def matching(model: nn.Module, first_weight: float = FIRST_WEIGHT) -> Iterator[N
     Raises:
         UserError: the network has no batch-norm layer with running statistics.
     """
-    layers = [layer for layer in model.modules() if _has_statistics(layer)]
-    if not layers:
-        raise UserError("the teacher has no batch-norm statistics to match: choose an architecture with batch norm")
     statistics = NormStatistics()
     handles = [
         layer.register_forward_pre_hook(partial(statistics.watch, weight=first_weight if position == 0 else 1.0))
-        for position, layer in enumerate(layers)
+        for position, layer in enumerate(layers_of(model))
     ]
     try:
         yield statistics
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def watching(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Yield a list to which each forward pass inside the ``with`` block adds moments of every batch-norm layer's input.
+
+    Two tensors a layer, float32 (C,), with gradients: mean, and biased variance. Whoever reads them empties the list.
+
+    Raises:
+        UserError: the network has no batch-norm layer with running statistics.
+    """
+    found: list[Tensor] = []
+    handles = [
+        layer.register_forward_pre_hook(lambda _, inputs: found.extend(_Moments.apply(inputs[0])))
+        for layer in layers_of(model)
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def pooled_distances(
+    model: nn.Module, parts: Sequence[Sequence[Tensor]], sizes: Sequence[int], first_weight: float
+) -> Distances:
+    """Return the distances of a batch from the moments of its parts, as ``watching`` gives them, and their sizes."""
+    shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    totals: list[list[Tensor]] = [[], []]
+    for place, layer in enumerate(layers_of(model)):
+        means, variances = (torch.stack([part[2 * place + which] for part in parts]) for which in (0, 1))
+        mean, variance = _pooled(shares.to(means), means, variances)
+        for gaps, gap in zip(totals, (mean - layer.running_mean, variance - layer.running_var), strict=True):
+            gaps.append((first_weight if place == 0 else 1.0) * gap.norm())
+    return Distances(*(torch.stack(gaps).sum() for gaps in totals))
+
+
+def layers_of(model: nn.Module) -> list[Any]:
+    """Return the batch-norm layers of a network that have running statistics, in the order of ``model.modules()``.
+
+    Raises:
+        UserError: there is none.
+    """
+    layers = [layer for layer in model.modules() if _has_statistics(layer)]
+    if not layers:
+        raise UserError("the teacher has no batch-norm statistics to match: choose an architecture with batch norm")
+    return layers
 
 
 def channel_distances(features: Tensor, running_mean: Tensor, running_variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,9 +162,30 @@ class _ChannelDistances(torch.autograd.Function):
         mean_slope, variance_slope = (gradient * (features.shape[1] / features.numel()) for gradient in gradients)
         scale = 2 * variance_slope * variance_direction
         shift = mean_slope * mean_direction - scale * mean
-        shape = (1, -1) + (1,) * (features.dim() - 2)
-        scale, shift = (vector.to(features.dtype).view(shape) for vector in (scale, shift))
-        return torch.addcmul(shift, features, scale), None, None
+        return _affine(features, scale, shift), None, None
+
+
+class _Moments(torch.autograd.Function):
+    """Mean and biased variance per channel, with their gradient in closed form, as above."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = _moments(features)
+        ctx.save_for_backward(features, mean)
+        return mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        features, mean = ctx.saved_tensors
+        mean_slope, variance_slope = (gradient * (features.shape[1] / features.numel()) for gradient in gradients)
+        return _affine(features, 2 * variance_slope, mean_slope - 2 * variance_slope * mean)
+
+
+def _affine(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Return scale * features + shift, one scale and one shift per channel."""
+    shape = (1, -1) + (1,) * (features.dim() - 2)
+    scale, shift = (vector.to(features.dtype).view(shape) for vector in (scale, shift))
+    return torch.addcmul(shift, features, scale)
 
 
 def _direction(gap: Tensor, length: Tensor) -> Tensor:
@@ -145,6 +210,9 @@ def _pooled_moments(pieces: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     moments = [torch.batch_norm_update_stats(piece, None, None, 0.0) for piece in pieces]
     means, variances = (torch.stack(parts) for parts in zip(*moments, strict=True))
     sizes = means.new_tensor([len(piece) for piece in pieces])
-    shares = sizes / sizes.sum()
+    return _pooled(sizes / sizes.sum(), means, variances)
+
+
+def _pooled(shares: Tensor, means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
     mean = shares @ means
     return mean, shares @ (variances + (means - mean).square())

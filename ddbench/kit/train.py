@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from ddbench.kit import device, pixels
+from ddbench.kit import accumulation, device, graphs, pixels
 from ddbench.types import Measures, Point
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 SCORED_AT_ONCE = 256
 BINS = 15  # of confidences, equally wide
+
+_IN_PARTS = "each batch was sent through the network in {} parts, gradients accumulated"
+_IN_HOST_MEMORY = (
+    "what the network keeps for the way back lay in the host's memory: its batch statistics, or numbers that it draws, "
+    "forbid to cut a batch"
+)
 
 
 @dataclass(frozen=True)
@@ -82,15 +88,17 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
     Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``.
     """
     labels, training = examples.labels.to(compute.device), model.training
-    totals, confidences, hits = torch.zeros(3, dtype=torch.float64), [], []
+    summing = compute.device if compute.device.type == "cuda" else torch.device("cpu")  # MPS has no float64
+    totals, confidences, hits = torch.zeros(3, dtype=torch.float64, device=summing), [], []
+    at_once = SCORED_AT_ONCE // compute.parts
     model.eval()
     # not inference mode: networks that cache tables of positions in a forward pass could not train on with them
     with torch.no_grad(), device.autocast(compute):
-        for start in range(0, len(labels), SCORED_AT_ONCE):
-            part = slice(start, start + SCORED_AT_ONCE)
+        for start in range(0, len(labels), at_once):
+            part = slice(start, start + at_once)
             images = pixels.normalise(device.place_images(examples.images(part), compute.device), data)
             logits = model(images).float()
-            totals += _sums(logits, labels[part])
+            totals += _sums(logits, labels[part]).to(summing).double()
             confidence, taken = logits.softmax(1).max(1)
             confidences.append(confidence)
             hits.append((taken == labels[part]).float())
@@ -102,7 +110,7 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:
     ranked = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss)).cpu().double()  # MPS has no float64
+    return torch.stack((ranked[:, 0].sum(), ranked.sum(), loss))
 
 
 def fit(
@@ -123,13 +131,14 @@ def fit(
             device never waits for it within.
     """
     rates = [group["lr"] for group in course.optimizer.param_groups]
+    slope = Slope(model, course, compute)
     curve: list[Point] = []
     validation: list[Point] = []
     seen: dict[str, float] = {}
     for epoch in range(course.epochs):
         for group, rate in zip(course.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * course.schedule(epoch)
-        seen["loss"] = _train_epoch(model, course, epoch, compute, seen)
+        seen["loss"] = _train_epoch(slope, epoch, seen)
         due = (epoch + 1) % course.test_every == 0 or epoch + 1 == course.epochs
         tested = test(model) if due else None
         if tested is not None:
@@ -153,18 +162,63 @@ def _selected(curve: Iterable[Point], validation: Iterable[Point]) -> float | No
     return tested[max(validation, key=lambda point: point.top1 or 0.0).epoch]
 
 
-def _train_epoch(model: nn.Module, course: Course, epoch: int, compute: Compute, seen: Mapping[str, float]) -> float:
+class Slope:
+    """The slope of a course's loss at a network's weights, of one batch of views after the other.
+
+    On CUDA the network is replayed as graphs. At a second attempt a batch goes through it in parts where that changes
+    no number; else what autograd keeps lies in the host's memory.
+    """
+
+    def __init__(self, model: nn.Module, course: Course, compute: Compute) -> None:
+        self.model, self.course, self.compute = model, course, compute
+        self._logits = graphs.replayed(self._plain, model, compute, course.epochs * course.batches)
+        self._separable: bool | None = None
+
+    def __call__(self, views: Views) -> Tensor:
+        """Add the slope to the ``grad`` of the weights; returns the loss, without gradient."""
+        if self.compute.parts == 1:
+            return self._at_once(views)
+        if self._separable is None:
+            self._separable = accumulation.is_separable(self.model, views.images)
+            self.compute.note(_IN_PARTS.format(self.compute.parts) if self._separable else _IN_HOST_MEMORY)
+        if self._separable:
+            return self._in_parts(views)
+        with accumulation.kept_in_host_memory(self.compute.device):
+            return self._at_once(views)
+
+    def _plain(self, images: Tensor) -> Tensor:
+        with device.autocast(self.compute):
+            logits: Tensor = self.model(images)
+        return logits
+
+    def _loss(self, logits: Tensor, views: Views) -> Tensor:
+        with device.autocast(self.compute):
+            return self.course.loss(logits, views)
+
+    def _at_once(self, views: Views) -> Tensor:
+        loss = self._loss(self._logits(views.images), views)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return loss.detach()
+
+    def _in_parts(self, views: Views) -> Tensor:
+        return accumulation.backward(
+            views.images.tensor_split(self.compute.parts),
+            lambda part: (self._plain(part),),
+            lambda outputs: self._loss(torch.cat([logits for (logits,) in outputs]), views),
+        )
+
+
+def _train_epoch(slope: Slope, epoch: int, seen: Mapping[str, float]) -> float:
     """Train for one epoch and return its mean loss."""
+    course, compute = slope.course, slope.compute
     total, count = torch.zeros((), device=compute.device), 0
-    model.train()
+    slope.model.train()
     for step, views in enumerate(course.views(epoch)):
         compute.progress(epoch * course.batches + step, course.epochs * course.batches, **seen)
-        with device.autocast(compute):
-            loss = course.loss(model(views.images), views)
         course.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss = slope(views)
         course.optimizer.step()
-        total += loss.detach() * len(views.indices)
+        total += loss * len(views.indices)
         count += len(views.indices)
     mean = total.item() / count
     if not math.isfinite(mean):

@@ -14,7 +14,14 @@ Gradient = Literal["normalised", "raw"]
 
 
 def climb(
-    model: nn.Module, images: Tensor, labels: Tensor, *, steps: int, rho: float, gradient: Gradient = "normalised"
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    rho: float,
+    gradient: Gradient = "normalised",
+    parts: int = 1,
 ) -> None:
     """Move all weights of a network, in place, so that its cross-entropy on a batch rises.
 
@@ -35,18 +42,31 @@ def climb(
         steps: K, 1 or more.
         rho: length of the whole way.
         gradient: see above.
+        parts: in how many the batch goes through the network, where memory is short; but for rounding, the same.
     """
     parameters = list(model.parameters())
     model.requires_grad_(requires_grad=True)
     reduction = "mean" if gradient == "normalised" else "sum"
     for _ in range(steps):
-        loss = functional.cross_entropy(model(images), labels, reduction=reduction)
-        slopes = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        slopes = _slopes(model, images, labels, parameters, reduction, parts)
         length = _norm(slopes) if gradient == "normalised" else 1
         with torch.no_grad():
             for parameter, slope in zip(parameters, slopes, strict=True):
                 parameter.add_(slope * (rho / steps / length))
     model.requires_grad_(requires_grad=False)
+
+
+def _slopes(
+    model: nn.Module, images: Tensor, labels: Tensor, parameters: list[nn.Parameter], reduction: str, parts: int
+) -> tuple[Tensor, ...]:
+    """Return the gradient of the loss of a batch, added up over its parts."""
+    total: tuple[Tensor, ...] = ()
+    for some, theirs in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
+        share = len(some) / len(images) if reduction == "mean" else 1.0
+        loss = share * functional.cross_entropy(model(some), theirs, reduction=reduction)
+        slopes = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        total = tuple(map(torch.add, total, slopes)) if total else slopes
+    return total
 
 
 def _norm(slopes: tuple[Tensor, ...]) -> Tensor:

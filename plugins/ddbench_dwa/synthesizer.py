@@ -93,7 +93,8 @@ class DWA:
             # Delta = argmax of L_B(theta + Delta) in K steps (Eq. 11), on the batch as the first iteration sees it.
             first_view = settings.view(start, part.compute.seed, iteration=0)
             labels = part.classes.to(start.device)
-            climb(adjusted, first_view, labels, steps=self.steps, rho=self.rho, gradient=self.gradient)
+            how, parts = self.gradient, part.compute.parts
+            climb(adjusted, first_view, labels, steps=self.steps, rho=self.rho, gradient=how, parts=parts)
             # argmin over S of  l(theta + Delta; S) + lambda_mean * L_mean(S) + lambda_var * L_var(S)  (Eq. 15)
             images = inversion.invert(adjusted, start, part, task.data, settings, norm_model=original)
             yield Batch(images, part.classes)

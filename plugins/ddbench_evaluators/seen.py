@@ -84,7 +84,7 @@ def _labels(labels: Labels, classes: Tensor) -> Labels:
         kept = labels.targets(views)[:, classes]
         return kept / kept.sum(dim=1, keepdim=True)
 
-    return Labels(targets, labels.temperature)
+    return Labels(targets, labels.temperature, labels.epochs)
 
 
 def _examples(whole: Examples, classes: Tensor) -> Examples:

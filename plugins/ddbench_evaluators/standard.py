@@ -17,7 +17,7 @@ from ddbench_evaluators import corrupted, seen
 from ddbench_evaluators.splits import Zoomed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -239,7 +239,7 @@ class Standard:
         return train.Course(
             epochs=self.epochs,
             batches=len(views.batches(count, self.batch_size, seed=0, epoch=0)),
-            views=self.views(task.distilled, task.compute).of,
+            views=_again(self.views(task.distilled, task.compute).of, labels.epochs),
             loss=loss,
             optimizer=optim.optimizer(
                 model, self.optimizer, self.learning_rate, self.momentum, self.weight_decay, self.decay
@@ -272,3 +272,8 @@ class Standard:
             "corruptions": not self.corruptions,
         }
         return {name for name, holds in idle.items() if holds}
+
+
+def _again(views: Callable[[int], Iterable[Views]], epochs: int | None) -> Callable[[int], Iterable[Views]]:
+    """Return views of which the first epochs come again and again, if there are labels for no others."""
+    return views if epochs is None else lambda epoch: views(epoch % epochs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import torch
 from annotated_types import Gt
 
-from ddbench.kit import device
+from ddbench.kit import device, graphs
 from ddbench.types import Effort, Passes
 
 if TYPE_CHECKING:
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 Mode = Literal["eval", "train"]
 Temperature = Annotated[float, Gt(0)]
 
+MANY = 1 << 10  # calls, where no one says how often views will be shown
 AT_ONCE = 128  # images, where no exam says how many: the batch of the CIFAR recipes
 
 
-def asked(task: RelabelTask | LabelsTask, mode: Mode) -> Callable[[Tensor], Tensor]:
+def asked(task: RelabelTask | LabelsTask, mode: Mode, calls: int = 1) -> Callable[[Tensor], Tensor]:
     """Return a function that asks a copy of the teacher of its own.
 
     It takes normalised images (B, C, H, W) on the stage's device and returns logits, float32 (B, num_classes), without
-    gradient. In ``train`` mode they depend on the batch, by its statistics, and not on batches before it.
+    gradient. In ``train`` mode they depend on the batch, by its statistics, and not on batches before it. Where many
+    ``calls`` will be made, a GPU replays the network as a CUDA graph.
     """
     teacher = device.place(task.teacher(), task.compute.device).train(mode == "train")
 
@@ -36,7 +38,7 @@ def asked(task: RelabelTask | LabelsTask, mode: Mode) -> Callable[[Tensor], Tens
             answer: Tensor = teacher(images)
         return answer.float()
 
-    return logits
+    return graphs.replayed(logits, teacher, task.compute, calls, counted=(teacher,))
 
 
 def soft(logits: Tensor, temperature: float) -> Tensor:

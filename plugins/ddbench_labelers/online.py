@@ -45,7 +45,7 @@ class Online:
 
     def labels(self, task: LabelsTask) -> Labels:
         """Return targets of softmax(teacher's logits / temperature), from a teacher of their own."""
-        ask = asking.asked(task, self.teacher_mode)
+        ask = asking.asked(task, self.teacher_mode, calls=asking.MANY)
 
         def targets(views: Views) -> Tensor:
             return asking.soft(ask(views.images), self.temperature)

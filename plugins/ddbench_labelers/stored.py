@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
@@ -40,6 +40,10 @@ class Stored:
             off by step / temperature at most. ``float32`` changes nothing.
         top_k: keep the largest logits of each view alone, so many; the other classes share evenly what they have
             together at the temperature. FKD's "marginal smoothing"; ``none`` keeps all.
+        epochs: store the labels of so many epochs, the first ones; a student is then shown their views again and again,
+            in the same batches. As many times fewer bytes as its exam has more epochs, in the manner of Xiao and He,
+            "Are Large-scale Soft Labels Necessary for Large-scale Dataset Distillation?" (LPLD, NeurIPS 2024), who
+            prune labels and use what is left repeatedly; ``none`` stores all.
     """
 
     version: ClassVar[int] = 1
@@ -50,6 +54,12 @@ class Stored:
     teacher_mode: asking.Mode = "eval"
     form: forms.Form = "float16"
     top_k: Annotated[int, Ge(1)] | None = None
+    epochs: Annotated[int, Ge(1)] | None = None
+
+    def identity(self) -> Mapping[str, object]:
+        """Return what changes labels or views."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return said if self.epochs else {name: value for name, value in said.items() if name != "epochs"}
 
     def check(self, task: CheckTask) -> None:
         """Refuse a ``top_k`` that would leave no class out."""
@@ -65,7 +75,7 @@ class Stored:
         """
         if task.views is None:
             raise UserError("labels 'stored' need an exam that tells its views: take other labels or another exam")
-        ask, epochs = asking.asked(task, self.teacher_mode), task.views.epochs
+        ask, epochs = asking.asked(task, self.teacher_mode), min(task.views.epochs, self.epochs or task.views.epochs)
         shown = _shown(task.views.of(0))
         stored: dict[str, Tensor] = {}
         for epoch in range(epochs):
@@ -83,6 +93,9 @@ class Stored:
         """Return targets of softmax(stored logits / temperature); the teacher is not asked.
 
         An epoch's labels are moved to the device at once, those of one epoch at a time.
+
+        Raises:
+            UserError: a view of an epoch that has no labels is shown.
         """
         place, distilled = task.compute.device, task.distilled
         stored = dict(task.stored)
@@ -90,6 +103,10 @@ class Stored:
 
         @functools.lru_cache(maxsize=1)
         def of_epoch(epoch: int) -> dict[str, Tensor]:
+            if self.epochs is not None and epoch >= self.epochs:
+                raise UserError(
+                    f"labels 'stored[epochs={self.epochs}]' need an exam that shows views again: take others"
+                )
             return {name: part[epoch].to(place) for name, part in stored.items()}
 
         def targets(views: Views) -> Tensor:
@@ -97,13 +114,14 @@ class Stored:
             chosen = {name: part[rows] for name, part in of_epoch(views.epoch).items()}
             return asking.soft(forms.decode(chosen, distilled.data.num_classes), self.temperature)
 
-        return Labels(targets, self.temperature)
+        return Labels(targets, self.temperature, self.epochs)
 
     def effort(self, task: EffortTask) -> Effort:
         """Tell of one pass a view, before students are trained."""
         if task.kind != "relabel":
             return Effort()
-        return asking.effort(task.views, task.views * forms.row_bytes(task.data.num_classes, self.form, self.top_k))
+        views = min(task.views, self.epochs * task.images) if self.epochs else task.views
+        return asking.effort(views, views * forms.row_bytes(task.data.num_classes, self.form, self.top_k))
 
 
 def _shown(batches: Iterable[Views]) -> Tensor:

@@ -50,7 +50,7 @@ def ddbench_teachers() -> dict[str, str | type]:
 def ddbench_synthesizers() -> dict[str, str | type]:
     return {
         "faulty": Faulty, "lottery": Lottery, "chatty": Chatty, "vandal": Vandal, "picky": Picky,
-        "everything": Everything, "passing": Passing,
+        "everything": Everything, "passing": Passing, "hungry": Hungry,
     }  # fmt: skip
 
 
@@ -267,3 +267,23 @@ class Viewed(ToyLabels):
             return torch.empty(0)
 
         return Labels(targets)
+
+
+@dataclass(frozen=True)
+class Hungry(ToySynth):
+    """Run short of memory unless the batch is cut, or even then.
+
+    Attributes:
+        always: even then.
+    """
+
+    always: bool = False
+
+    def synthesize(self, task: SynthesisTask) -> Iterator[Batch]:
+        """Yield the first batch and then raise."""
+        for batch in super().synthesize(task):
+            yield batch
+            if self.always or task.compute.parts == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 TiB.")
+        task.compute.note(f"in {task.compute.parts} parts")
+        task.compute.note(f"in {task.compute.parts} parts")

@@ -146,7 +146,7 @@ def test_memory_is_the_highest_of_its_like_else_reckoned_from_its_networks(
 
 def test_on_a_gpu_the_least_is_that_of_half_a_batch(planned: Planned, tmp_path: Path) -> None:
     plan = planned(**REAL, synth="random", ipc=2)
-    estimator = replace(estimator_of(plan, [], "cpu"), probe=Probe(torch.device("meta")))
+    estimator = replace(estimator_of(plan, [], "cpu"), probe=Probe(torch.device("meta")), own=0)
     [stage] = [stage for stage in plan.stages.values() if stage.kind == "squeeze"]
     memory = estimator.memory(stage)
     splits = sum(plan.trials[0].data.sizes.values()) * 64

@@ -325,3 +325,33 @@ def test_a_stage_that_fails_because_another_machine_finished_it_meanwhile_is_reu
     outcome = one(carry_out([squeeze]))
     assert outcome.status == "reused", outcome.error
     assert outcome.meta == store.artifact(squeeze.kind, squeeze.key).verify()
+
+
+def test_a_stage_short_of_memory_is_tried_once_more_which_is_told_and_kept_but_in_no_key(
+    planned: Planned, carry_out: CarryOut, store: Store
+) -> None:
+    events: list[Event] = []
+    squeeze, stage = of(planned(synth="hungry", ipc=1), "squeeze", "synthesize")
+    carry_out([squeeze])
+    outcome = one(carry_out([stage], events.append))
+    assert (outcome.status, outcome.stage.key) == ("done", stage.key)
+    first, second = outcome.meta["notes"]
+    assert first.startswith("short of memory (OutOfMemoryError: CUDA out of memory. Tried to allocate 7 TiB.)")
+    assert second == "in 2 parts"
+    warnings = [event.payload["message"] for event in events if event.name == "warning"]
+    assert warnings == [f"{stage.label}: {first}", f"{stage.label}: {second}"]
+    assert store.artifact("synthesize", stage.key).verify()["files"].keys() == {"batch-00000.safetensors"}
+    [plain] = of(planned(ipc=1), "synthesize")
+    assert "notes" not in one(carry_out([plain])).meta
+
+
+def test_a_stage_short_of_memory_twice_fails_by_name_with_what_to_do(
+    planned: Planned, carry_out: CarryOut, store: Store
+) -> None:
+    squeeze, stage = of(planned(synth="hungry[always=true]", ipc=1), "squeeze", "synthesize")
+    carry_out([squeeze])
+    outcome = one(carry_out([stage]))
+    assert outcome.status == "failed"
+    assert outcome.error.startswith(f"{stage.label} ran out of memory on cpu twice, the second time saving it")
+    assert "lower its batch_size" in outcome.error
+    assert not (store.root / "drafts").exists() or not list((store.root / "drafts").iterdir())

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ddbench.testing.bench import Bench
 from ddbench.testing.toys import ToyDataset
-from ddbench_dwa.ascent import climb
+from ddbench_dwa.ascent import Gradient, climb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,3 +153,13 @@ def test_climbing_on_a_batch_descends_on_the_rest_of_the_data_where_all_of_it_is
     change_on_all = loss_of(after, images, labels, "sum") - loss_of(model, images, labels, "sum")
     assert change_on_rest == pytest.approx(-rho * steepness, rel=0.02)
     assert 0 < change_on_all < -change_on_rest
+
+
+@pytest.mark.parametrize("gradient", ["normalised", "raw"])
+def test_in_parts_the_way_is_the_same(teacher: nn.Module, batch: tuple[Tensor, Tensor], gradient: Gradient) -> None:
+    whole, cut = copy.deepcopy(teacher).double(), copy.deepcopy(teacher).double()
+    images, labels = batch[0].double(), batch[1]
+    for model, parts in ((whole, 1), (cut, 3)):
+        climb(model, images, labels, steps=4, rho=RHO, gradient=gradient, parts=parts)
+    assert way(teacher, whole) > 0
+    torch.testing.assert_close(vector(cut), vector(whole), rtol=1e-10, atol=1e-12)

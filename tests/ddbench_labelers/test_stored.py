@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from ddbench.errors import UserError
 from ddbench.testing.bench import Bench
 from ddbench.testing.toys import ToyDataset
-from ddbench.types import CheckTask, EffortTask, EpochViews, Labels, Measures, RelabelTask
+from ddbench.types import CheckTask, EffortTask, EpochViews, Labels, Measures, Place, RelabelTask
 from ddbench_evaluators.standard import Standard
 from ddbench_labelers.online import Online
 from ddbench_labelers.stored import Stored
@@ -159,3 +160,61 @@ def test_an_exam_that_does_not_show_each_image_once_an_epoch_is_refused(shown: s
 def test_a_top_k_that_leaves_no_class_out_is_refused(top_k: int) -> None:
     with pytest.raises(UserError, match=r"stored\[top_k=\d+\] leaves out none of 3 classes"):
         Stored(top_k=top_k).check(CheckTask(Bench().data, ipc=1))
+
+
+def test_labels_of_the_first_epochs_alone_are_shown_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    whole, few = Stored(7.0, form="float32"), Stored(7.0, form="float32", epochs=2)
+    shown: list[int] = []
+    labels = stored_labels(few, bench, EXAM)
+
+    def targets(batch: Any) -> torch.Tensor:
+        shown.append(batch.epoch)
+        return labels.targets(batch)
+
+    train(bench, dataclasses.replace(labels, targets=targets), EXAM)
+    batches = len(shown) // 4
+    assert shown == [epoch for epoch in (0, 1, 0, 1) for _ in range(batches)]
+    task = relabel_task(bench, EXAM)
+    stored, all_stored = few.relabel(task), whole.relabel(task)
+    assert sum(part.nbytes for part in stored.values()) * 2 == sum(part.nbytes for part in all_stored.values())
+    for name, part in stored.items():
+        assert torch.equal(part, all_stored[name][:2])
+    told = EffortTask("relabel", bench.data, 12, 4 * 12)
+    assert (few.effort(told).stored_bytes * 2, few.effort(told).passes[0].images) == (
+        whole.effort(told).stored_bytes,
+        24,
+    )
+
+
+def test_an_exam_that_shows_other_views_than_there_are_labels_for_is_refused() -> None:
+    bench = Bench()
+    labels = stored_labels(Stored(epochs=2), bench, EXAM)
+    with pytest.raises(UserError, match=r"labels 'stored\[epochs=2\]' need an exam that shows views again"):
+        labels.targets(views(bench, EXAM)[-1])
+
+
+def test_more_epochs_than_an_exam_has_are_all_of_them_and_none_are_in_no_key() -> None:
+    bench = Bench()
+    task = relabel_task(bench, EXAM)
+    many, whole = Stored(epochs=9).relabel(task), Stored().relabel(task)
+    assert all(torch.equal(many[name], part) for name, part in whole.items())
+    assert "epochs" not in Stored().identity()
+    assert Stored(epochs=2).identity() == dataclasses.asdict(Stored(epochs=2))
+
+
+FKD_BYTES = {10: 2 * 10 + 4 * 4 + 1 + 8, 1000: 2 * 1000 + 4 * 4 + 1 + 8}  # float16 logits, a box, a mirror, a partner
+
+
+@pytest.mark.parametrize(
+    ("classes", "stored", "views"),
+    [
+        (10, Stored(form="float16", epochs=22), 400),
+        (10, Stored(form="int8", epochs=37), 400),
+        (1000, Stored(form="int8", top_k=15), 300),
+    ],
+)
+def test_forms_take_forty_times_fewer_bytes_than_fkd_s_files(classes: int, stored: Stored, views: int) -> None:
+    data = ToyDataset(classes=classes).spec(Place(Path(), Path()))
+    taken = stored.effort(EffortTask("relabel", data, 100, 100 * views)).stored_bytes
+    assert FKD_BYTES[classes] * 100 * views >= 40 * taken

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ddbench.kit import inversion, jpeg
+from ddbench.kit import graphs, inversion, jpeg
+from ddbench.passes import PassCounter
 from ddbench.types import Compute, DatasetSpec, SynthesisTask
 
 if TYPE_CHECKING:
@@ -171,3 +172,50 @@ def test_progress_runs_over_all_parts() -> None:
         for done in (1, 2):
             each.compute.progress(done, 2)
     assert heard == [(done, 8) for done in range(1, 9)]
+
+
+@pytest.mark.parametrize("with_other", [False, True])
+def test_in_two_parts_the_losses_are_those_of_the_whole_batch(
+    model: nn.Module, start: Tensor, with_other: bool
+) -> None:
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.get_parameter("0.weight").mul_(1.5)
+    more = {"norm_model": other} if with_other else {}
+    settings = dataclasses.replace(SETTINGS, jitter=2, crop=True, flip=True)
+    losses: list[float] = []
+    notes: list[str] = []
+    whole = part(lambda done, total, loss: losses.append(loss))
+    cut = dataclasses.replace(whole, compute=dataclasses.replace(whole.compute, parts=2, note=notes.append))
+    images = [inversion.invert(model, start, each, DATA, settings, **more) for each in (whole, cut)]
+    assert losses[9:] == pytest.approx(losses[:9], rel=2e-3)
+    assert losses[9] == pytest.approx(losses[0], rel=1e-6)
+    assert (images[0].float() - images[1].float()).abs().mean() < 0.5
+    assert notes == ["each batch was sent through the teacher in 2 parts"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_on_cuda_replayed_graphs_give_the_losses_of_plain_calls_and_count_their_passes(
+    model: nn.Module, start: Tensor, precision: Precision
+) -> None:
+    settings = dataclasses.replace(SETTINGS, iterations=60, jitter=2, flip=True)
+
+    def descended(worth: int) -> list[float]:
+        counter, losses, notes = PassCounter(), list[float](), list[str]()
+
+        def progress(done: int, total: int, **numbers: float) -> None:
+            losses.append(numbers["loss"])
+
+        work = Compute(torch.device("cuda"), precision, 0, progress, note=notes.append)
+        own, one = counter.watch(copy.deepcopy(model)), inversion.Part(0, torch.arange(5), work)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(graphs, "WORTH_IT", worth)
+            inversion.invert(own, start, one, DATA, settings)
+        assert notes == []
+        assert (counter.forward, counter.backward) == (60 * 5, 60 * 5)
+        return losses
+
+    replayed, plain = descended(50), descended(1000)
+    assert replayed == pytest.approx(plain, rel=1e-3 if precision == "float32" else 5e-2)

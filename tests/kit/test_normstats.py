@@ -142,3 +142,25 @@ def test_a_network_without_batch_norm_is_refused() -> None:
         normstats.matching(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4))),
     ):
         pass
+
+
+def test_distances_of_a_batch_follow_from_the_moments_of_its_parts_with_their_slope() -> None:
+    model, images = two_layers().double(), numbers(7, 3, 9, 9).double().requires_grad_()
+    with normstats.matching(model) as statistics:
+        model(images)
+        whole = statistics.collect()
+    (expected,) = torch.autograd.grad(whole.mean + 3 * whole.variance, images)
+    parts = torch.split(images, [2, 4, 1])
+    with normstats.watching(model) as moments:
+        found = []
+        for part in parts:
+            model(part)
+            found.append(tuple(moments))
+            moments.clear()
+        pooled = normstats.pooled_distances(model, found, [2, 4, 1], normstats.FIRST_WEIGHT)
+        (slope,) = torch.autograd.grad(pooled.mean + 3 * pooled.variance, images)
+    assert [float(each.detach()) for each in pooled] == pytest.approx(
+        [float(each.detach()) for each in whole], rel=1e-6
+    )
+    torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-9)
+    assert not any(layer._forward_pre_hooks for layer in model)

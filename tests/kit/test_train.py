@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,3 +223,43 @@ def test_progress_grows_to_its_total_and_shows_loss_and_accuracy() -> None:
     assert {call[1] for call in calls} == {12}
     assert set(calls[-1][2]) == {"loss", "top1"}
     assert calls[-1][2]["top1"] == 50.0
+
+
+def trained(norm: nn.Module, parts: int) -> tuple[Measures, nn.Module, list[str]]:
+    """Train a network in so many parts a batch, its weights and views always the same."""
+    toy, notes = ToyDataset(), list[str]()
+    data, split = toy.spec(PLACE), toy.open("train", PLACE)
+    work = replace(compute(), parts=parts, note=notes.append)
+    with rng.seeded(0, "weights"):
+        head = (nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, data.num_classes))
+        model = nn.Sequential(nn.Conv2d(data.channels, 8, 3, padding=1), norm, *head)
+    course = train.Course(
+        epochs=6,
+        batches=4,
+        views=partial(views.views, split.images(slice(None)), data, views.Augmentation(mixup=0.8), 17, 0),
+        loss=lambda logits, batch: F.cross_entropy(logits, split.labels[batch.indices]),
+        optimizer=optim.optimizer(model, "adamw", 1e-2, 0.0, 0.01),
+        schedule=lambda epoch: 1.0,
+        test_every=3,
+    )
+    test = partial(train.score, examples=toy.open("test", PLACE), data=data, compute=work)
+    return train.fit(model, course, test, work), model, notes
+
+
+def test_a_second_attempt_cuts_batches_where_that_changes_no_number() -> None:
+    whole, model, untold = trained(nn.GroupNorm(2, 8), 1)
+    cut, other, notes = trained(nn.GroupNorm(2, 8), 2)
+    assert [point.loss for point in cut.curve] == pytest.approx([point.loss for point in whole.curve], rel=1e-4)
+    assert (cut.top1, cut.loss) == pytest.approx((whole.top1, whole.loss), rel=1e-3)
+    for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+    assert (untold, notes) == ([], ["each batch was sent through the network in 2 parts, gradients accumulated"])
+
+
+def test_a_second_attempt_keeps_batches_whole_where_the_network_looks_at_their_statistics() -> None:
+    whole, model, _ = trained(nn.BatchNorm2d(8), 1)
+    again, other, notes = trained(nn.BatchNorm2d(8), 2)
+    assert [point.loss for point in again.curve] == [point.loss for point in whole.curve]
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(other.buffers(), model.buffers(), strict=True))
+    assert len(notes) == 1
+    assert notes[0].startswith("what the network keeps for the way back lay in the host's memory")
