@@ -17,10 +17,11 @@ import click
 import torch
 
 from benchmarks.speed.plain_recover import plain_recover_iterations
-from benchmarks.speed.plain_student import BATCH_SIZE, MIXUP, PADDING, plain_student_epochs
+from benchmarks.speed.plain_student import plain_student_epochs
+from benchmarks.speed.sizes import LEARNING_RATE, MIXUP, STUDENTS, TEMPERATURE, WEIGHT_DECAY
 from ddbench.bench import Context
 from ddbench.benchmark import build, settings
-from ddbench.kit import inversion, losses, optim, pixels, rng, schedule, train, views
+from ddbench.kit import device, inversion, losses, optim, pixels, rng, schedule, train, views
 from ddbench.meter import metered
 from ddbench.plan import plan
 from ddbench.registry import registry
@@ -28,9 +29,15 @@ from ddbench.spec import Spec
 from ddbench.stages import work
 from ddbench.testing import toys
 from ddbench.types import Compute, DatasetSpec, Place, Precision, Stage, Views
+from ddbench_labelers import asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.speed.sizes import Student
+
+
+WIDTH = 26  # of a row's name
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,13 @@ def no_progress(done: int, total: int, **numbers: float) -> None:
     """Tell nobody."""
 
 
-def alternate(device: torch.device, repeats: int, *blocks: Callable[[], object]) -> list[Figure]:
+def alternate(where: torch.device, repeats: int, *blocks: Callable[[], object]) -> list[Figure]:
     """Run blocks in turn, one round unmeasured, and return a figure for each."""
     seconds: list[list[float]] = [[] for _ in blocks]
     peaks = [0] * len(blocks)
     for turn in range(repeats + 1):
         for place, block in enumerate(blocks):
-            with metered(device) as cost:
+            with metered(where) as cost:
                 block()
                 spent = cost()
             if turn:
@@ -91,38 +98,37 @@ def recover(compute: Compute, repeats: int, iterations: int) -> list[Figure]:
     return [Figure(figure.seconds / iterations, figure.peak) for figure in figures]
 
 
-def student(compute: Compute, repeats: int, epochs: int) -> list[Figure]:
-    """ConvNet-128 on 100 grey images of 8x8: padded crop, mixup, AdamW."""
-    data = described(8, 1, 10)
-    images = torch.randint(0, 256, (100, 1, 8, 8), generator=rng.generator(0)).to(torch.uint8)
-    labels = torch.arange(10).repeat(10)
-    hot = torch.nn.functional.one_hot(labels, 10).float().to(compute.device)
-    augmentation = views.Augmentation(padding=PADDING, mixup=MIXUP)
-    plain_model = network("convnet", data)  # the plain loop stays on the CPU's DataLoader and the CPU's network
-    model = network("convnet", data).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def student(chosen: Student, compute: Compute, repeats: int, epochs: int) -> list[Figure]:
+    """Padded crop, mixup, AdamW, and a teacher of the same architecture that labels each view in train mode."""
+    data = described(chosen.image_size, chosen.channels, 10)
+    shape = (chosen.count, chosen.channels, chosen.image_size, chosen.image_size)
+    images = torch.randint(0, 256, shape, generator=rng.generator(0)).to(torch.uint8)
+    labels = torch.arange(chosen.count) % 10
+    plain_model, plain_teacher = (network(chosen.architecture, data).to(compute.device) for _ in range(2))
+    model, teacher = (device.place(network(chosen.architecture, data), compute.device) for _ in range(2))
+    ask = asking.answering(device.freeze(teacher).train(), compute, calls=asking.MANY)
     placed = images.to(compute.device)
+    augmentation = views.Augmentation(padding=chosen.padding, flip=chosen.flip, mixup=MIXUP)
 
     def loss(logits: torch.Tensor, batch: Views) -> torch.Tensor:
-        share = batch.weights[:, None]
-        return losses.soft_label_kl(logits, share * hot[batch.indices] + (1 - share) * hot[batch.partners], 1.0)
+        return losses.soft_label_kl(logits, asking.soft(ask(batch.images), TEMPERATURE), TEMPERATURE)
 
-    def course() -> train.Course:
-        return train.Course(
+    def ours() -> None:
+        course = train.Course(
             epochs=epochs,
-            batches=len(images) // BATCH_SIZE,
-            views=partial(views.views, placed, data, augmentation, BATCH_SIZE, 0),
+            batches=-(-chosen.count // chosen.batch_size),
+            views=partial(views.views, placed, data, augmentation, chosen.batch_size, 0),
             loss=loss,
-            optimizer=optim.optimizer(model, "adamw", 1e-3, 0.0, 0.01),
+            optimizer=optim.optimizer(model, "adamw", LEARNING_RATE, 0.0, WEIGHT_DECAY),
             schedule=schedule.cosine(epochs),
             test_every=epochs,
         )
+        train.fit(model, course, lambda _: train.Score(0.0, 0.0, 0.0), compute)
 
-    def ours() -> None:
-        train.fit(model, course(), lambda _: train.Score(0.0, 0.0, 0.0), compute)
+    def plain() -> None:
+        plain_student_epochs(plain_model, plain_teacher, chosen, images, labels, epochs)
 
-    figures = alternate(
-        compute.device, repeats, lambda: plain_student_epochs(plain_model, images, labels, epochs), ours
-    )
+    figures = alternate(compute.device, repeats, plain, ours)
     return [Figure(figure.seconds / epochs, figure.peak) for figure in figures]
 
 
@@ -164,22 +170,34 @@ def ratio(unit: str, plain: Figure, ours: Figure) -> str:
 
 
 @click.command()
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--device", "name", default="cpu", show_default=True)
 @click.option("--precision", default="float32", type=click.Choice(["float32", "bfloat16"]), show_default=True)
 @click.option("--threads", default=1, show_default=True, help="Of torch on a CPU; a worker of ddbench has one.")
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--iterations", default=4, show_default=True, help="Of recover, per repeat.")
-@click.option("--epochs", default=10, show_default=True, help="Of the student, per repeat.")
-def main(device: str, precision: Precision, threads: int, repeats: int, iterations: int, epochs: int) -> None:
+@click.option("--epochs", default=4, show_default=True, help="Of students, per repeat; on a GPU take 100.")
+@click.option("--only", multiple=True, help="Rows whose name begins so: recover, student, 'student 32x32', overhead.")
+def main(
+    name: str, precision: Precision, threads: int, repeats: int, iterations: int, epochs: int, only: tuple[str, ...]
+) -> None:
     """Print the ratios."""
     torch.set_num_threads(threads)
-    compute = Compute(torch.device(device), precision, 0, no_progress)
+    compute = Compute(torch.device(name), precision, 0, no_progress, note=print)
     preprocessing(compute)
-    print(f"torch {torch.__version__}, {device}, {precision}, {threads} thread(s), median of {repeats}")
-    print(f"{'':10}{'plain':>12} {'ddbench':>12} {'':14} ratio   peak memory")
-    print(f"{'recover':10}{ratio('iteration', *recover(compute, repeats, iterations))}")
-    print(f"{'student':10}{ratio('epoch', *student(compute, repeats, epochs))}")
-    print(f"{'overhead':10}{overhead(50) * 1e3:25.1f} ms per stage")
+    print(f"torch {torch.__version__}, {name}, {precision}, {threads} thread(s), median of {repeats}")
+    print(f"{'':{WIDTH}}{'plain':>12} {'ddbench':>12} {'':14} ratio   peak memory")
+    rows: dict[str, Callable[[], str]] = {}
+    rows["recover"] = lambda: ratio("iteration", *recover(compute, repeats, iterations))
+    for size, chosen in STUDENTS.items():
+        rows[f"student {size}"] = partial(_student_row, chosen, compute, repeats, epochs)
+    rows["overhead"] = lambda: f"{overhead(50) * 1e3:25.1f} ms per stage"
+    for row, measured in rows.items():
+        if not only or row.startswith(only):
+            print(f"{row:{WIDTH}}{measured()}", flush=True)
+
+
+def _student_row(chosen: Student, compute: Compute, repeats: int, epochs: int) -> str:
+    return ratio("epoch", *student(chosen, compute, repeats, epochs))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Student training as the papers' scripts do it: PIL images, one by one, through a DataLoader's transforms."""
+"""Student training as the papers' scripts do it: PIL images, one by one, through a DataLoader's transforms.
+
+The teacher labels every batch of views, in train mode and with its graph built, as the scripts for CIFAR have it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.speed.sizes import LEARNING_RATE, MIXUP, TEMPERATURE, WEIGHT_DECAY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PIL.Image import Image
     from torch import Tensor, nn
 
-PADDING, BATCH_SIZE, MIXUP = 1, 25, 0.8
-MEAN, STD = 0.3, 0.38
+    from benchmarks.speed.sizes import Student
+
+MEAN, STD = 0.5, 0.3
 
 
 class PilImages(Dataset[tuple["Tensor", int]]):
@@ -32,33 +38,47 @@ class PilImages(Dataset[tuple["Tensor", int]]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def plain_student_epochs(model: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> float:
-    """Train on uint8 images (N, C, H, W) with padded crops and mixup; returns the last epoch's mean loss."""
-    from torchvision import transforms
-
-    channels, size = images.shape[1], images.shape[-1]
-    to_pil = transforms.ToPILImage()
-    transform = transforms.Compose(
-        [
-            transforms.RandomCrop(size, padding=PADDING),
-            transforms.ToTensor(),
-            transforms.Normalize((MEAN,) * channels, (STD,) * channels),
-        ]
-    )
-    dataset = PilImages([to_pil(image) for image in images], labels.tolist(), transform)
-    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+def plain_student_epochs(
+    model: nn.Module, teacher: nn.Module, student: Student, images: Tensor, labels: Tensor, epochs: int
+) -> float:
+    """Train on uint8 images (N, C, H, W): crops, mixup, soft labels; returns the last epoch's mean loss."""
+    dataset = PilImages(_pil(images), labels.tolist(), _transform(student))
+    loader = DataLoader(dataset, batch_size=student.batch_size, shuffle=True)
+    where = next(model.parameters()).device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
     model.train()
+    teacher.train()
     for _ in range(epochs):
         total = 0.0
         for batch, target in loader:
-            share, partners = np.random.beta(MIXUP, MIXUP), torch.randperm(len(batch))
-            logits = model(share * batch + (1 - share) * batch[partners])
-            loss = share * F.cross_entropy(logits, target) + (1 - share) * F.cross_entropy(logits, target[partners])
+            batch, target = batch.to(where), target.to(where)  # noqa: PLW2901 - as scripts do it
+            share, partners = np.random.beta(MIXUP, MIXUP), torch.randperm(len(batch), device=where)
+            mixed = share * batch + (1 - share) * batch[partners]
+            soft = F.softmax(teacher(mixed) / TEMPERATURE, dim=1).detach()
+            loss = F.kl_div(F.log_softmax(model(mixed) / TEMPERATURE, dim=1), soft, reduction="batchmean")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
             total += loss.item() * len(batch)
         schedule.step()
     return total / len(dataset)
+
+
+def _pil(images: Tensor) -> list[Image]:
+    from torchvision import transforms
+
+    return [transforms.ToPILImage()(image) for image in images]
+
+
+def _transform(student: Student) -> Callable[[Image], Tensor]:
+    from torchvision import transforms
+
+    channels = student.channels
+    steps = [
+        transforms.RandomCrop(student.image_size, padding=student.padding),
+        *([transforms.RandomHorizontalFlip()] if student.flip else []),
+        transforms.ToTensor(),
+        transforms.Normalize((MEAN,) * channels, (STD,) * channels),
+    ]
+    return transforms.Compose(steps)  # type: ignore[no-any-return]  # torchvision leaves it untyped

@@ -19,7 +19,7 @@ NOTHING = 4
 
 @click.command()
 @click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--kind", required=True, help="heatmap, ipc-curve, cost, curves.")
+@click.option("--kind", required=True, help="heatmap, ipc-curve, cost, label-bytes, curves.")
 @click.option(
     "--output",
     "-o",

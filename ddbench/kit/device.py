@@ -34,6 +34,13 @@ def place_images(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
 
 
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor from the CPU on a device, through pinned memory, so that nobody waits for what a GPU computes."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def freeze(model: nn.Module) -> nn.Module:
     """Put a network in eval mode and stop gradients at its weights; returns it."""
     return model.eval().requires_grad_(requires_grad=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def statistics(data: DatasetSpec, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel, float32, each of shape (1, C, 1, 1)."""
-    mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (data.mean, data.std))
+    """Return mean and standard deviation per channel, float32, each of shape (1, C, 1, 1); not to be written to."""
+    mean, std = _per_channel(data.mean, device), _per_channel(data.std, device)
     return mean, std
+
+
+@functools.lru_cache(maxsize=16)  # moved once: a GPU would have to be waited for at every batch
+def _per_channel(values: tuple[float, ...], device: torch.device | None) -> Tensor:
+    return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def normalise(images: Tensor, data: DatasetSpec) -> Tensor:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ddbench.kit.device import moved
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from concurrent.futures import Future
@@ -64,7 +66,7 @@ class Streamed:
 
     def __getitem__(self, indices: Tensor, /) -> Tensor:
         """Return uint8 images (B, C, H, W) on the device."""
-        return self.examples.images(indices.cpu()).to(self.device, non_blocking=True)
+        return moved(self.examples.images(indices.cpu()), self.device)
 
 
 def resident(examples: Examples, data: DatasetSpec, device: torch.device) -> Examples:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import torch
 
-from ddbench.kit import colour, crops, mixing, pixels, reading, rng
+from ddbench.kit import colour, crops, device, mixing, pixels, reading, rng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,8 +114,9 @@ def views(
     cut = _cutter(augmentation, images, data.image_size, seed, epoch)
     recolour = _recolourer(augmentation, images, data.channels, seed, epoch)
     parts = batches(len(images), batch_size, seed, epoch)
-    for number, (chosen, taken) in enumerate(zip(parts, reading.ahead(images, parts), strict=True)):
-        indices = chosen.to(images.device)
+    there = torch.split(device.moved(torch.cat(parts), images.device), [len(part) for part in parts])
+    read = reading.ahead(images, there if isinstance(images, torch.Tensor) else parts)
+    for number, (indices, taken) in enumerate(zip(there, read, strict=True)):
         plain = pixels.normalise(recolour(cut(shuffle(taken, indices), indices), indices), data)
         random = np.random.default_rng(rng.derive(seed, "mix", epoch, number))
         yield _mixed(plain.contiguous(memory_format=torch.channels_last), indices, epoch, augmentation, random)
@@ -173,7 +174,8 @@ def _mixed(
 ) -> ViewBatch:
     if not augmentation.mixup and not augmentation.cutmix:
         return ViewBatch(images, indices, indices, torch.ones(len(indices), device=images.device), epoch)
-    partners = mixing.order(len(indices), augmentation.partner, random).to(images.device)
+    partners = mixing.order(len(indices), augmentation.partner, random)
+    partners = device.moved(partners, images.device)
     mix = mixing.mixup if augmentation.mixup else mixing.cutmix
     mixed, share = mix(images, partners, augmentation.mixup or augmentation.cutmix, random)
     weights = torch.full((len(indices),), share, device=images.device)

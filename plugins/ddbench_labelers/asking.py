@@ -13,9 +13,9 @@ from ddbench.types import Effort, Passes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from ddbench.types import LabelsTask, RelabelTask
+    from ddbench.types import Compute, LabelsTask, RelabelTask
 
 Mode = Literal["eval", "train"]
 Temperature = Annotated[float, Gt(0)]
@@ -32,13 +32,18 @@ def asked(task: RelabelTask | LabelsTask, mode: Mode, calls: int = 1) -> Callabl
     ``calls`` will be made, a GPU replays the network as a CUDA graph.
     """
     teacher = device.place(task.teacher(), task.compute.device).train(mode == "train")
+    return answering(teacher, task.compute, calls)
+
+
+def answering(teacher: nn.Module, compute: Compute, calls: int) -> Callable[[Tensor], Tensor]:
+    """Return a function that asks a teacher, on its device and in its mode; see ``asked``."""
 
     def logits(images: Tensor) -> Tensor:
-        with torch.no_grad(), device.autocast(task.compute):
+        with torch.no_grad(), device.autocast(compute):
             answer: Tensor = teacher(images)
         return answer.float()
 
-    return graphs.replayed(logits, teacher, task.compute, calls, counted=(teacher,))
+    return graphs.replayed(logits, teacher, compute, calls, counted=(teacher,))
 
 
 def soft(logits: Tensor, temperature: float) -> Tensor:

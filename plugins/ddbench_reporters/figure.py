@@ -26,7 +26,8 @@ class Figure:
 
     Attributes:
         kind: ``heatmap``, methods by evaluation architectures; ``ipc-curve``, accuracy over images per class; ``cost``,
-            accuracy against seconds and bytes; ``curves``, test accuracy and training loss over epochs.
+            accuracy against seconds and bytes; ``label-bytes``, accuracy against the bytes of labels alone; ``curves``,
+            test accuracy and training loss over epochs.
     """
 
     version: ClassVar[int] = 1

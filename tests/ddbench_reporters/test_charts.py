@@ -111,6 +111,15 @@ def test_cost_is_the_whole_sets_with_preparation_and_bytes_with_labels(draw: Dra
     assert (seconds.get_xlabel(), nbytes.get_xlabel()) == ("seconds", "bytes")
 
 
+def test_the_bytes_of_labels_stand_alone(draw: Draw) -> None:
+    [panel] = draw(
+        "label-bytes", *({"labeler": f"l{size:.0f}", "label_bytes": size, "top1": 60.0} for size in (0.0, 9e3))
+    )
+
+    assert points(panel) == [(1.0, 60.0), (9000.0, 60.0)]
+    assert panel.get_xlabel() == "bytes of labels"
+
+
 def test_results_that_no_cheaper_one_equals_are_named(draw: Draw) -> None:
     several = [("hard", 0.0, 60.0), ("static", 1000.0, 55.0), ("online", 5000.0, 80.0), ("stored", 90_000.0, 80.0)]
 

@@ -1,4 +1,4 @@
-"""Accuracy against what a distilled set costs: seconds of synthesis, and bytes with labels counted."""
+"""Accuracy against what a distilled set costs: seconds of synthesis, bytes with labels counted, or those of labels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from ddbench_reporters.grid import Square
     from ddbench_reporters.spread import Row
 
+    Measure = tuple[str, Callable[[Square], float], Callable[[float], str]]
+
 EMPTY = "nothing to draw: no result says what its images cost"
+NO_LABELS = "nothing to draw: no result says what its labels weigh"
+_NAMED = "named: results that no cheaper one equals"
 _NOTES = (
     "seconds: of a method's preparation and synthesis, for the whole distilled set",
     "bytes: images and labels; labels made by a live teacher weigh as much as the teacher",
-    "named: results that no cheaper one equals",
+    _NAMED,
 )
 _LEAST = 1e-3  # on a logarithmic axis
 _ALIKE = 1.05  # times a cost: no difference that an eye sees
@@ -45,14 +49,24 @@ class _Point:
 
 def cost(scene: Scene) -> Chart:
     """Return two panels for each exam and architecture, seconds and bytes, a point for each set and labels."""
+    return _chart(scene, (("seconds", _seconds, seconds), ("bytes", _bytes, size)), _NOTES)
+
+
+def label_bytes(scene: Scene) -> Chart:
+    """Return a panel for each exam and architecture: bytes of labels, a point for each set and labels."""
+    note = "bytes of labels alone; labels made by a live teacher weigh as much as the teacher"
+    return _chart(scene, (("bytes of labels", _label_bytes, size),), (note, _NAMED))
+
+
+def _chart(scene: Scene, measures: Sequence[Measure], notes: Sequence[str]) -> Chart:
     panels, legend = [], []
     for place, squares in _exams(scene):
-        for words, measure, write in (("seconds", _seconds, seconds), ("bytes", _bytes, size)):
+        for words, measure, write in measures:
             points = [_Point(square, value) for square in squares if not math.isnan(value := measure(square))]
             if points:
                 panels.append(_panel(scene, place, points, words, write))
                 legend += [scene.method(point.square) for point in points]
-    return chart(panels, legend, *_NOTES, *flag_notes(scene.cells.squares, "hollow"), across=2)
+    return chart(panels, legend, *notes, *flag_notes(scene.cells.squares, "hollow"), across=2)
 
 
 def _exams(scene: Scene) -> Iterable[tuple[dict[str, str], list[Square]]]:
@@ -131,6 +145,11 @@ def _seconds(square: Square) -> float:
 def _bytes(square: Square) -> float:
     taken = [_sum(row, "image_bytes", "label_bytes") for row in square.rows if known(row["label_bytes"])]
     return max(1.0, statistics.fmean(taken)) if taken else math.nan
+
+
+def _label_bytes(square: Square) -> float:
+    weights = [float(row["label_bytes"]) for row in square.rows if known(row["label_bytes"])]
+    return max(1.0, statistics.fmean(weights)) if weights else math.nan
 
 
 def _sum(row: Row, *names: str) -> float:

@@ -58,16 +58,15 @@ class Section:
 
 
 def sections(scene: Scene, told: Mapping[str, str]) -> Iterator[Section]:
-    """Yield every kind of chart; ``told`` holds what to show over a link, by its address."""
-    for kind, (make, empty) in CHARTS.items():
+    """Yield every kind of chart of a page; ``told`` holds what to show over a link, by its address."""
+    for kind, title in TITLES.items():
+        make, empty = CHARTS[kind]
         shown = make(scene)
         pictures = tuple(
             Picture(inline(panel, f"{kind}-{number}-", told), panel.title, panel.place)
             for number, panel in enumerate(shown.panels)
         )
-        yield Section(
-            kind, TITLES[kind], pictures, _signs(shown, scene), shown.notes, shown.across, shown.left_out, empty
-        )
+        yield Section(kind, title, pictures, _signs(shown, scene), shown.notes, shown.across, shown.left_out, empty)
 
 
 def _signs(shown: Chart, scene: Scene) -> tuple[Sign, ...]:
