@@ -44,7 +44,8 @@ def check_labeler(component: Labeler, bench: Bench | None = None) -> None:
         with promise("returns Labels with a temperature above 0", vital=True):
             labels = call(component.labels, bench.labels_task(distilled, stored))
             _check_form(component, labels)
-        _check_targets(component, labels, [batch for epoch in range(seen.epochs) for batch in seen.of(epoch)])
+        epochs = min(seen.epochs, labels.epochs or seen.epochs)
+        _check_targets(component, labels, [batch for epoch in range(epochs) for batch in seen.of(epoch)])
         if per_view:
             with promise("asks no teacher for labels that it stores"):
                 promised(component, bench.teachers == asked, "stores labels of views and asks the teacher again")
