@@ -65,7 +65,7 @@ def test_options_choose_what_is_drawn(command: Call) -> None:
         (["--ipc", "many"], ["--ipc"]),
         (["--seeds", "0-9"], ["--seeds: no result has evaluation_seed 2; there are 0, 1"]),
         (["--output", "figure.gif"], ["expected a name that ends in .png, .svg, .pdf"]),
-        (["--kind", "pie"], ["'pie'", "'heatmap', 'ipc-curve', 'cost' or 'curves'"]),
+        (["--kind", "pie"], ["'pie'", "'heatmap', 'ipc-curve', 'cost', 'label-bytes' or 'curves'"]),
     ],
 )
 def test_a_mistake_ends_with_2_in_one_line(command: Call, options: list[str], words: list[str]) -> None:
