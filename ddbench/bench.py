@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ddbench.location import Location
     from ddbench.spec import Spec
     from ddbench.store import AnyStore
-    from ddbench.types import DatasetSpec, Examples, Kind, Place, Split, Stage
+    from ddbench.types import DatasetSpec, Examples, Kind, Place, Split, Stage, StageKind
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,18 @@ class Bench:
     def component(self, kind: Kind, role: str = "") -> Any:
         """Return the component of a kind, or the one that plays a role: ``student``, ``teacher_architecture``."""
         return registry().create(kind, self.stage.specs[role or kind])
+
+    def warm_up(self) -> None:
+        """Import what the stage needs and open its data: a process does it once, and no stage's cost should be that."""
+        stage = self.stage
+        for role, spec in stage.specs.items():
+            registry().entry(_kind(role), spec.name).load()
+        for split in _READ.get(stage.kind, ()):
+            self.examples(split)
+        taught = ["teacher_architecture"] if stage.kind == "squeeze" or "teacher" in stage.inputs else []
+        for role in (*taught, "student"):
+            if role in stage.specs:
+                _build_once(_untrained(stage.specs[role]), self.data)
 
     @functools.cached_property
     def data(self) -> DatasetSpec:
@@ -144,6 +156,30 @@ class Bench:
         return {role: _described(_kind(role), spec) for role, spec in self.stage.specs.items()}
 
 
+_READ: dict[StageKind, tuple[Split, ...]] = {
+    "squeeze": ("train", "test"),
+    "pretrain": ("train",),
+    "prepare": ("train",),
+    "synthesize": ("train",),
+    "evaluate": ("test",),
+}
+
+
+_built: set[Spec] = set()
+
+
+def _build_once(architecture: Spec, data: DatasetSpec) -> None:
+    """Build a network and drop it, once in this process: its library may be imported only then."""
+    if architecture not in _built:
+        registry().create("architecture", architecture).build(data)
+        _built.add(architecture)
+
+
+def _untrained(architecture: Spec) -> Spec:
+    """Return an architecture that asks no hub for weights."""
+    return architecture.with_params(pretrained=False) if "pretrained" in architecture.mapping() else architecture
+
+
 def _described(kind: Kind, spec: Spec) -> dict[str, Any]:
     entry = registry().entry(kind, spec.name)
     shipped = entry.plugin.distribution
@@ -197,9 +233,7 @@ def _teacher(store: AnyStore, key: str, architecture: Spec, data: DatasetSpec, d
 
     name = (store.location, key, device)
     if name not in _teachers:
-        if "pretrained" in architecture.mapping():  # the store has the weights: a hub need not be asked again
-            architecture = architecture.with_params(pretrained=False)
-        model = registry().create("architecture", architecture).build(data)
+        model = registry().create("architecture", _untrained(architecture)).build(data)  # the store has the weights
         model.load_state_dict(store.artifact("squeeze", key).tensors("weights"))
         _teachers.clear()
         _teachers[name] = freeze(place(model, device))

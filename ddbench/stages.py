@@ -133,8 +133,9 @@ def _compute(
     device = resolve_device(context.device)
     progress = _Progress(stage, notes.tell)
     compute = Compute(device, stage.facts["precision"], _seed(stage), progress, parts, notes)
-    make_repeatable(compute.seed, device)
     bench = Bench(stage, context, compute, store)
+    bench.warm_up()
+    make_repeatable(compute.seed, device)
     ledger = Ledger.of(bench.store.workspace(stage.key)) if stage.kind in _GO_ON else None
     started = datetime.now(UTC)
     with metered(device) as cost:

@@ -13,6 +13,7 @@ import torch
 from ddbench import bench, stages
 from ddbench.artifact import Draft
 from ddbench.errors import UserError
+from ddbench.meter import metered
 from ddbench.store import Store
 
 if TYPE_CHECKING:
@@ -234,6 +235,30 @@ def test_numbers_that_are_not_finite_fail_the_stage_and_are_not_stored(
     assert outcome.status == "failed"
     assert outcome.error.startswith(message)
     assert [artifact for artifact in store.artifacts() if artifact.kind == kind] == []
+
+
+def test_data_and_networks_are_there_before_the_clock_starts(
+    planned: Planned, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(bench.Bench, "examples", told_first(told, "data", bench.Bench.examples))
+    monkeypatch.setattr(bench, "_build_once", told_first(told, "network", bench._build_once))
+    monkeypatch.setattr(stages, "metered", told_first(told, "clock", metered))
+    carry_out(planned().stages.values())
+    clocks = [index for index, what in enumerate(told) if what == "clock"]
+    before = [told[start + 1 : end] for start, end in zip([-1, *clocks], clocks, strict=False)]
+    assert before[0] == ["data", "data", "network"]  # squeeze
+    assert before[-1][-2:] == ["data", "network"]  # evaluate, whose labels ask no teacher
+
+
+def told_first(told: list[str], what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that notes its call."""
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        told.append(what)
+        return function(*arguments, **named)
+
+    return noting
 
 
 def test_the_meta_records_facts_inputs_cost_sources_and_environment(planned: Planned, carry_out: CarryOut) -> None:
