@@ -206,7 +206,7 @@ def test_leaving_ends_the_jobs_that_were_submitted(slurm: Path, do: Any) -> None
 def interrupt(event: Any) -> None:
     """Do as Ctrl-C would once a stage has told that it is begun."""
     wait_until(log)
-    signal.raise_signal(signal.SIGINT)
+    raise KeyboardInterrupt
 
 
 # -------------------------------------------------------------------------------------------- local mode
