@@ -9,7 +9,7 @@ known nothing is guessed.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,9 +107,16 @@ class Estimator:
     known: Mapping[str, list[Mapping[str, Any]]]
     device: str
     own: int = 0
+    told: dict[Any, Estimate] = field(default_factory=dict)
 
     def of(self, stage: Stage) -> Estimate:
-        """Return the estimate of a stage."""
+        """Return the estimate of a stage; of stages that differ in their seed or index alone it is one."""
+        name = (stage.kind, self._images(stage), len(stage.inputs), *stage.specs.values())
+        if name not in self.told:
+            self.told[name] = self._of(stage)
+        return self.told[name]
+
+    def _of(self, stage: Stage) -> Estimate:
         effort = self.effort(stage)
         nbytes, memory = self._bytes(stage, effort), self.memory(stage)
         like = self._like(stage)
@@ -200,8 +207,8 @@ class Estimator:
             data, facts = self._data(stage), stage.facts
             whole = not {"index", "ipc"} & facts.keys()
             return sum(data.class_counts) if whole else data.num_classes * facts.get("ipc", 1)
-        shards = (key for role, key in stage.inputs.items() if role.startswith("shard."))
-        return sum(self._images(self.plan.stages[key]) for key in shards)
+        shards = [key for role, key in stage.inputs.items() if role.startswith("shard.")]
+        return len(shards) * self._images(self.plan.stages[shards[0]]) if shards else 0  # several are all alike
 
     def _bytes(self, stage: Stage, effort: Effort | None) -> int | None:
         data = self._data(stage)

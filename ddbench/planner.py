@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+import functools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ddbench.commandline import placeless
 from ddbench.errors import UserError, suggestion
 from ddbench.holdout import held_out
 from ddbench.keys import stage_key
 from ddbench.plugins import one_line
-from ddbench.registry import recipes
+from ddbench.registry import placeless, recipes
 from ddbench.spec import Spec
 from ddbench.types import Cell, CheckTask, Stage, StageKind, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from torch import nn
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ddbench.types import DatasetSpec, Kind, Place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedTrial:
     """A trial and the keys of the stages behind it.
 
@@ -61,47 +61,34 @@ class Planner:
     stages: dict[str, Stage] = field(default_factory=dict)
     _memory: dict[Any, Any] = field(default_factory=dict)
 
-    def _once(self, name: Any, make: Callable[[], Any]) -> Any:
-        if name not in self._memory:
-            self._memory[name] = make()
-        return self._memory[name]
+    def _once(self, name: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        found = self._memory.get(name)
+        if found is None:
+            found = self._memory[name] = make()
+        return found
 
     def trial(self, trial: Trial) -> PlannedTrial:
         """Resolve a trial's components, let them object, and lay out its stages."""
         cell = trial.cell
-        dataset, data = self.data(cell.dataset)
-        teacher = self._teacher(cell.teacher, data)
-        method = self._method(cell.synthesizer, data, cell.ipc)
-        synthesizer = method.synthesizer
-        evaluator, labeler = self.exam(cell, data)
-        student = self._component("architecture", cell.architecture, data, cell.ipc)
-        if getattr(student.component, "pretrained", False):
-            raise UserError(f"student '{student.short}' must start from scratch: leave pretrained to teachers")
-        if not getattr(type(synthesizer.component), "draws", True):
-            trial = replace(trial, synthesis_seed=0)  # n distillations would be one, told n times
-        common = _Common(dataset, data, teacher, self.precision)
-        asked = any(type(part.component).uses_teacher for part in (synthesizer, labeler))
-        squeeze = self._once((common, "squeeze"), lambda: self._squeeze(common)) if asked else ""
+        common = self._common(cell)
+        method = self._method(cell.synthesizer, common.data, cell.ipc)
+        exam = self._sitting(common, cell, trial.evaluation_seed, whole=_is_whole(method.synthesizer))
+        draws = getattr(type(method.synthesizer.component), "draws", True)
+        seed = trial.synthesis_seed if draws else 0  # n distillations would be one, told n times
+        asked = any(type(part.component).uses_teacher for part in (method.synthesizer, exam.labeler))
+        squeeze = self._once(("squeeze", common), lambda: self._squeeze(common)) if asked else ""
         made: _Made = self._once(
-            (common, synthesizer.full, cell.ipc, trial.synthesis_seed, squeeze),
-            lambda: self._make(common, method, cell.ipc, trial.synthesis_seed, squeeze),
+            ("made", common, method, seed, squeeze), lambda: self._make(common, method, cell.ipc, seed, squeeze)
         )
-        exam = _Exam(evaluator, student, labeler, trial.evaluation_seed)
-        views = (evaluator.full, exam.seed) if exam.per_view else None
-        relabel = self._once((made.shards, squeeze, labeler.full, views), lambda: self._relabel(common, exam, made))
-        evaluate = self._evaluate(common, made, exam, relabel)
-        shown = Cell(
-            Spec(data.name),
-            _placeless(_shown_teacher(teacher)) if asked else Spec("none"),
-            _placeless(synthesizer.shown),
-            made.ipc,
-            _placeless(labeler.shown),
-            _placeless(evaluator.short),
-            _placeless(student.short),
-        )
+        relabel, inputs = self._once(("label", made, *exam.labels), lambda: self._label(common, exam, made))
+        label = f"{made.name}, student {exam.student.short} seed {exam.seed}"
+        evaluate = self._add("evaluate", exam.facts, inputs, exam.specs, label)
+        teacher = common.teacher.told if asked else Spec("none")
+        cell = Cell(common.told, teacher, method.synthesizer.told, made.ipc, *exam.told)
         return PlannedTrial(
-            replace(trial, cell=shown), data, squeeze, made.pretrain, made.prepare, made.shards, relabel, evaluate
-        )
+            Trial(cell, seed, exam.seed),
+            common.data, squeeze, made.pretrain, made.prepare, made.shards, relabel, evaluate,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- components
 
@@ -122,14 +109,32 @@ class Planner:
         if recipe not in known:
             raise UserError(f"dataset '{dataset}': no component has a recipe '{recipe}'{suggestion(recipe, known)}")
 
+    def _common(self, cell: Cell) -> _Common:
+        """Return what all stages of a cell share."""
+
+        def make() -> _Common:
+            dataset, data = self.data(cell.dataset)
+            return _Common(dataset, data, self._teacher(cell.teacher, data), self.precision)
+
+        return self._once(("common", cell.dataset, cell.teacher), make)  # type: ignore[no-any-return]
+
     def _component(self, kind: Kind, spec: Spec, data: DatasetSpec, ipc: int) -> Resolved:
+        name = (kind, spec, data.recipe, data.fingerprint, ipc)
+        return self._once(name, lambda: self._resolve(kind, spec, data, ipc))  # type: ignore[no-any-return]
+
+    def _resolve(self, kind: Kind, spec: Spec, data: DatasetSpec, ipc: int) -> Resolved:
+        """Resolve a component, once for all ipc, and let it object."""
         resolved: Resolved = self._once(
             (kind, spec, data.recipe), lambda: self.registry.resolve(kind, spec, data.recipe)
         )
-        self._once((kind, spec, data.recipe, data.fingerprint, ipc), lambda: _check(resolved, CheckTask(data, ipc)))
+        _check(resolved, CheckTask(data, ipc))
         return resolved
 
     def _method(self, spec: Spec, data: DatasetSpec, ipc: int) -> _Method:
+        name = ("method", spec, data.recipe, data.fingerprint, ipc)
+        return self._once(name, lambda: self._resolve_method(spec, data, ipc))  # type: ignore[no-any-return]
+
+    def _resolve_method(self, spec: Spec, data: DatasetSpec, ipc: int) -> _Method:
         synthesizer = self._component("synthesizer", spec, data, ipc)
         if not getattr(type(synthesizer.component), "uses_generator", False):
             return _Method(synthesizer)
@@ -138,15 +143,27 @@ class Planner:
             raise UserError(f"synthesizer '{synthesizer.short}' cannot be planned: it has no field 'generator', a text")
         return _Method(synthesizer, self._component("generator", Spec.parse(named), data, ipc))
 
+    def _sitting(self, common: _Common, cell: Cell, seed: int, *, whole: bool) -> _Exam:
+        """Return what one student sits."""
+
+        def make() -> _Exam:
+            evaluator, labeler = self.exam(cell, common.data)
+            student = self._component("architecture", cell.architecture, common.data, cell.ipc)
+            if getattr(student.component, "pretrained", False):
+                raise UserError(f"student '{student.short}' must start from scratch: leave pretrained to teachers")
+            return _Exam(common, evaluator, student, labeler, seed)
+
+        name = ("sitting", common, cell.evaluator, cell.labeler, cell.architecture, cell.ipc, whole, seed)
+        return self._once(name, make)  # type: ignore[no-any-return]
+
     def exam(self, cell: Cell, data: DatasetSpec) -> tuple[Resolved, Resolved]:
         """Return evaluator and labeler; an exam may set how labels are asked, and depend on ipc and student."""
-        synthesizer = self._component("synthesizer", cell.synthesizer, data, cell.ipc)
-        cell = replace(cell, ipc=_ipc(synthesizer, cell.ipc, data))
-        occasion = {"ipc": str(cell.ipc), "student": cell.architecture.name}
-        name = ("exam", cell.evaluator, cell.labeler, data.recipe, data.fingerprint, *occasion.values())
-        return self._once(name, lambda: self._resolve_exam(cell, data, occasion))  # type: ignore[no-any-return]
+        ipc = _ipc(self._method(cell.synthesizer, data, cell.ipc).synthesizer, cell.ipc, data)
+        name = ("exam", cell.evaluator, cell.labeler, data.recipe, data.fingerprint, ipc, cell.architecture.name)
+        return self._once(name, lambda: self._resolve_exam(replace(cell, ipc=ipc), data))  # type: ignore[no-any-return]
 
-    def _resolve_exam(self, cell: Cell, data: DatasetSpec, occasion: Mapping[str, str]) -> tuple[Resolved, Resolved]:
+    def _resolve_exam(self, cell: Cell, data: DatasetSpec) -> tuple[Resolved, Resolved]:
+        occasion = {"ipc": str(cell.ipc), "student": cell.architecture.name}
         evaluator = self.registry.resolve("evaluator", cell.evaluator, data.recipe, occasion)
         known = recipes(evaluator.entry)
         if evaluator.identity["name"] != evaluator.entry.name and data.recipe not in known:
@@ -197,19 +214,14 @@ class Planner:
     def _add(
         self, kind: StageKind, facts: dict[str, Any], inputs: dict[str, str], specs: dict[str, Spec], label: str
     ) -> str:
-        facts = facts | {"precision": self.precision}
         key = stage_key(kind, facts, inputs)
         self.stages.setdefault(key, Stage(kind, facts, inputs, key, specs, label))
         return key
 
     def _squeeze(self, common: _Common) -> str:
         teacher = common.teacher.teacher
-        facts = {
-            "data": common.data_facts,
-            "teacher": common.teacher.identity,
-            "seed": getattr(teacher.component, "seed", 0),
-        }
-        return self._add("squeeze", facts, {}, common.specs, f"teacher {_shown_teacher(common.teacher)}")
+        facts = {"teacher": common.teacher.identity, "seed": getattr(teacher.component, "seed", 0)}
+        return self._add("squeeze", common.facts | facts, {}, common.specs, f"teacher {common.teacher.shown}")
 
     def _make(self, common: _Common, method: _Method, ipc: int, seed: int, squeeze: str) -> _Made:
         """Lay out the stages that make a distilled set."""
@@ -227,23 +239,19 @@ class Planner:
         """Lay out the training of a generator, unless it comes from files."""
         if not hasattr(generator.component, "pretrain"):
             return ""
-        facts = {
-            "data": common.data_facts,
-            "generator": generator.identity,
-            "seed": getattr(generator.component, "seed", 0),
-        }
+        facts = common.facts | {"generator": generator.identity, "seed": getattr(generator.component, "seed", 0)}
         specs = common.specs | {"generator": generator.full}
         return self._add("pretrain", facts, {}, specs, f"generator {generator.short}")
 
     def _prepare(self, common: _Common, method: _Method, seed: int, inputs: dict[str, str]) -> str:
-        facts = {"data": common.data_facts, "synthesizer": method.prepare_identity, "seed": seed}
+        facts = common.facts | {"synthesizer": method.prepare_identity, "seed": seed}
         label = f"{method.synthesizer.shown} seed {seed}, preparing"
         return self._add("prepare", facts, inputs, common.specs | method.specs, label)
 
     def _shards(self, common: _Common, method: _Method, ipc: int, seed: int, inputs: dict[str, str]) -> tuple[str, ...]:
         synth = method.synthesizer
         name, specs = f"{synth.shown} seed {seed}", common.specs | method.specs
-        facts = {"data": common.data_facts, "synthesizer": method.identity, "seed": seed}
+        facts = common.facts | {"synthesizer": method.identity, "seed": seed}
         if _is_whole(synth):
             return (self._add("synthesize", facts, inputs, specs, name),)
         if not type(synth.component).isolated:
@@ -253,40 +261,28 @@ class Planner:
             for index in range(ipc)
         )
 
-    def _relabel(self, common: _Common, exam: _Exam, made: _Made) -> str:
+    def _label(self, common: _Common, exam: _Exam, made: _Made) -> tuple[str, dict[str, str]]:
+        """Lay out the labels of a distilled set; returns their key, and all that a student of them reads."""
         labeler = exam.labeler
-        facts = {"data": common.data_facts, "labeler": labeler.identity, "seed": 0}
+        facts = common.facts | {"labeler": labeler.identity, "seed": 0}
         specs, label = common.specs | {"labeler": labeler.full}, f"{made.name}, labels {labeler.shown}"
         if exam.per_view:
             facts |= {"evaluator": exam.evaluator.identity, "seed": exam.seed}
             specs |= {"evaluator": exam.evaluator.full}
             label += f" of {exam.evaluator.short} seed {exam.seed}"
         inputs = _by_role(made.shards) | ({"teacher": made.squeeze} if type(labeler.component).uses_teacher else {})
-        return self._add("relabel", facts, inputs, specs, label)
-
-    def _evaluate(self, common: _Common, made: _Made, exam: _Exam, relabel: str) -> str:
-        facts = {
-            "data": common.data_facts,
-            "evaluator": exam.evaluator.identity,
-            "architecture": exam.student.identity,
-            "seed": exam.seed,
-        }
-        inputs = _by_role(made.shards) | {"labels": relabel}
-        if type(exam.labeler.component).uses_teacher:
-            inputs = inputs | {"teacher": made.squeeze}
-        components = {"evaluator": exam.evaluator.full, "student": exam.student.full, "labeler": exam.labeler.full}
-        label = f"{made.name}, student {exam.student.short} seed {exam.seed}"
-        return self._add("evaluate", facts, inputs, common.specs | components, label)
+        key = self._add("relabel", facts, inputs, specs, label)
+        return key, inputs | {"labels": key}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Method:
     """A synthesizer, and the generator that it builds on if it does."""
 
     synthesizer: Resolved
     generator: Resolved | None = None
 
-    @property
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
         return {**self.synthesizer.identity, **self._built_on}
 
@@ -309,7 +305,7 @@ class _Method:
         return {"synthesizer": self.synthesizer.full, **built_on}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Made:
     """A distilled set, as its stages know it."""
 
@@ -321,10 +317,11 @@ class _Made:
     shards: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Exam:
     """What one student sits."""
 
+    common: _Common
     evaluator: Resolved
     student: Resolved
     labeler: Resolved
@@ -333,6 +330,25 @@ class _Exam:
     @property
     def per_view(self) -> bool:
         return _is_per_view(self.labeler)
+
+    @functools.cached_property
+    def labels(self) -> tuple[Any, ...]:
+        """What decides the labels of a distilled set."""
+        return (self.labeler.full, *((self.evaluator.full, self.seed) if self.per_view else ()))
+
+    @functools.cached_property
+    def facts(self) -> dict[str, Any]:
+        parts = {"evaluator": self.evaluator.identity, "architecture": self.student.identity}
+        return self.common.facts | parts | {"seed": self.seed}
+
+    @functools.cached_property
+    def specs(self) -> dict[str, Spec]:
+        parts = {"evaluator": self.evaluator.full, "student": self.student.full, "labeler": self.labeler.full}
+        return self.common.specs | parts
+
+    @functools.cached_property
+    def told(self) -> tuple[Spec, Spec, Spec]:
+        return self.labeler.told, self.evaluator.told, self.student.told
 
 
 @dataclass(frozen=True)
@@ -344,6 +360,19 @@ class _Teacher:
     def identity(self) -> dict[str, Any]:
         return {**self.teacher.identity, "architecture": self.architecture.identity}
 
+    @property
+    def shown(self) -> Spec:
+        """A trained teacher by its architecture, as papers do: ``resnet18``, not ``train[architecture=resnet18]``."""
+        short = self.teacher.short
+        if short.name != "train":
+            return short
+        rest = {key: value for key, value in short.params if key != "architecture"}
+        return self.architecture.short.with_params(**rest)
+
+    @functools.cached_property
+    def told(self) -> Spec:
+        return placeless(self.shown)
+
 
 @dataclass(frozen=True, eq=False)
 class _Common:
@@ -354,23 +383,18 @@ class _Common:
     teacher: _Teacher
     precision: str
 
-    @property
-    def name(self) -> tuple[Any, ...]:
-        return (self.dataset.full, self.teacher.teacher.full, self.teacher.architecture.full)
+    @functools.cached_property
+    def told(self) -> Spec:
+        return Spec(self.data.name)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Common) and self.name == other.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    @property
-    def data_facts(self) -> dict[str, Any]:
-        """What of the data set enters keys: its content and how it is normalised, not what it is called."""
-        described = asdict(self.data)
+    @functools.cached_property
+    def facts(self) -> dict[str, Any]:
+        """What enters every key: of the data set its content and how it is normalised, not what it is called."""
         always = ("fingerprint", "num_classes", "image_size", "channels", "mean", "std")
         chosen = (*always, "holdout") if self.data.holdout else always
-        return {name: list(value) if isinstance(value := described[name], tuple) else value for name in chosen}
+        described = ((name, getattr(self.data, name)) for name in chosen)
+        data = {name: list(value) if isinstance(value, tuple) else value for name, value in described}
+        return {"data": data, "precision": self.precision}
 
     @property
     def specs(self) -> dict[str, Spec]:
@@ -413,20 +437,3 @@ def _asked(resolved: Resolved, ask: Callable[[], Any]) -> Any:
 
 def _by_role(shards: Iterable[str]) -> dict[str, str]:
     return {f"shard.{index}": key for index, key in enumerate(shards)}
-
-
-def _placeless(spec: Spec) -> Spec:
-    """Tell a path that leaves the working folder by its last part: results are handed on, and compared elsewhere."""
-    return Spec.of(
-        spec.name, {key: placeless(value) if isinstance(value, str) else value for key, value in spec.params}
-    )
-
-
-def _shown_teacher(teacher: _Teacher) -> Spec:
-    """Show a trained teacher by its architecture, as papers do: ``resnet18``, not ``train[architecture=resnet18]``."""
-    short = teacher.teacher.short
-    if short.name != "train":
-        return short
-    rest = {key: value for key, value in short.params if key != "architecture"}
-    architecture = teacher.architecture.short
-    return Spec.of(architecture.name, {**architecture.mapping(), **rest})

@@ -14,6 +14,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ddbench import commandline
 from ddbench.errors import UserError, suggestion
 from ddbench.plugins import Plugin, discover, one_line
 from ddbench.spec import Spec
@@ -102,6 +103,11 @@ class Resolved:
         """Its spec as tables show it where the component says that otherwise: a path by the name of what lies there."""
         own = self.component.shown(self.short.mapping()) if hasattr(self.component, "shown") else self.short.mapping()
         return Spec.of(self.short.name, own)
+
+    @functools.cached_property
+    def told(self) -> Spec:
+        """Its spec as results tell it: what is shown, without paths that leave the working folder."""
+        return placeless(self.shown)
 
     @functools.cached_property
     def identity(self) -> Mapping[str, Any]:
@@ -243,6 +249,12 @@ def _named_classes(answer: Mapping[Any, Any]) -> dict[str, str | type]:
 
 def _family(name: str) -> str:
     return f"{name.partition('/')[0]}/*"
+
+
+def placeless(spec: Spec) -> Spec:
+    """Tell a path that leaves the working folder by its last part: results are handed on, and compared elsewhere."""
+    texts = {key: commandline.placeless(value) for key, value in spec.params if isinstance(value, str)}
+    return spec.with_params(**texts) if texts else spec
 
 
 def parameters(component: Any) -> dict[str, Any]:

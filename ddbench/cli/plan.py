@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import rich_click as click
 
 from ddbench.cli.amounts import duration, size
 from ddbench.cli.executor_options import ExecutorCommand
+from ddbench.cli.long_json import written
 from ddbench.cli.options import (
     chosen_benchmark,
     chosen_settings,
@@ -23,7 +24,7 @@ from ddbench.cli.options import (
 from ddbench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from rich.table import Table
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ddbench.plan import Plan
     from ddbench.runner import Settings
 
-LONGEST = 60  # stages that are shown one by one; of a longer plan, one line for all alike
+LONGEST = 60  # lines of a table; of a longer plan, one line for all stages alike
 
 UNKNOWN = "-"
 WIDE = 100  # columns, from which memory is told stage by stage
@@ -74,11 +75,11 @@ def show_plan(chosen: Benchmark, settings: Settings, *, as_json: bool, points: f
     told = {"detect": detect.detect(planned, settings.out, points)} if points else {}
     if as_json:
         own = len(planned.trials) - planned.references
-        trials = [
+        trials = (
             {"evaluate": trial.evaluate, "stages": list(trial.keys), "reference": place >= own}
             for place, trial in enumerate(planned.trials)
-        ]
-        click.echo(json.dumps({"trials": trials, "stages": rows, **told}, indent=1))
+        )
+        click.get_text_stream("stdout").writelines(written({"trials": trials, "stages": rows, **told}))
     else:
         _print(planned, rows, detect.lines(told["detect"]) if told else ())
     return 0
@@ -135,12 +136,15 @@ def _stages(rows: Iterable[Row]) -> Table:
 
 
 def _kinds(rows: Iterable[Row]) -> Table:
-    """Return a line for all stages of one kind and one method or student: what stands before the first seed."""
+    """Return a line for all stages of one kind and one method or student, these told apart as far as lines suffice."""
     from rich.markup import escape
 
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["kind"], _alike(row)), []).append(row)
+    for coarser in _COARSER:
+        if len(groups) > LONGEST:
+            groups = _merged(groups, coarser)
     table = _table("stage", "what", "reused", "to compute", "time", "memory", "disk")
     for (kind, what), group in groups.items():
         count = Counter(row["status"] for row in group)
@@ -153,6 +157,22 @@ def _alike(row: Row) -> str:
     method = row["label"].partition(" seed ")[0]
     _, _, student = row["label"].partition("student ")
     return f"{method}, student {student.partition(' seed ')[0]}" if student else str(method)
+
+
+_COARSER: tuple[Callable[[str], str], ...] = (  # without parameters, then without ipc, then what is left
+    lambda what: re.sub(r"\[.*?\](?=[ ,]|$)", "[...]", what),
+    lambda what: re.sub(r" ipc \d+", "", what),
+    lambda _: "all",
+)
+
+
+def _merged(
+    groups: dict[tuple[str, str], list[Row]], coarser: Callable[[str], str]
+) -> dict[tuple[str, str], list[Row]]:
+    merged: dict[tuple[str, str], list[Row]] = {}
+    for (kind, what), group in groups.items():
+        merged.setdefault((kind, coarser(what)), []).extend(group)
+    return merged
 
 
 def _table(*columns: str) -> Table:

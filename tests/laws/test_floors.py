@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     **dict.fromkeys(("types", "errors", "spec"), 0),
     **dict.fromkeys(("hookspecs", "protocols"), 1),
-    **dict.fromkeys(("keys", "plugins", "registry"), 2),
+    **dict.fromkeys(("commandline", "keys", "plugins", "registry"), 2),
     **dict.fromkeys(("plan", "planner", "store", "results", "frames", "exports", "benchmark", "environment"), 3),
     **dict.fromkeys(
         ("frontier", "headline", "ledger", "meter", "passes", "reported", "shards", "imagesets", "cards"), 3
     ),
     **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
     **dict.fromkeys(("artifact", "location", "remote"), 3),
-    **dict.fromkeys(("commandline", "document", "provenance", "regression", "whole_file"), 3),
+    **dict.fromkeys(("document", "provenance", "regression", "whole_file"), 3),
     **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "footprint", "room", "analysis"), 4),
     **dict.fromkeys(("plain", "rerun", "detached"), 4),
     "cli": 5,
