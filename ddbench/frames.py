@@ -2,119 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddbench import exports, reported
-from ddbench.errors import UserError, printable
-from ddbench.keys import canonical_json, digest
-from ddbench.results import LARGEST, LAST, PUBLISHED, files, flag, read
+from ddbench import reported
+from ddbench.errors import UserError
+from ddbench.repeats import once
+from ddbench.results import Documents
+from ddbench.rows import COLUMNS, row, tidy
+from ddbench.sources import joined, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
     from ddbench.reported import Reported
 
-COLUMNS = (
-    "dataset", "teacher", "synthesizer", "ipc", "labeler", "evaluator", "architecture", "synthesis_seed",
-    "evaluation_seed", "precision", "data", "status", "top1", "top5", "top1_best", "top1_val", "loss",
-    "calibration_error", "top1_corrupted", "teacher_top1",
-    "squeeze_seconds", "pretrain_seconds", "prepare_seconds", "synthesize_seconds", "relabel_seconds",
-    "evaluate_seconds", "peak_memory_bytes", "prepare_peak_memory_bytes",
-    "synthesize_peak_memory_bytes", "synthesize_forward_images", "synthesize_backward_images",
-    "image_bytes", "label_bytes", "reported", "reported_std", "reported_metric", "reported_accuracy",
-    "reported_dataset", "reported_unreliable", "reported_source", "device", "key", "flag", "error", "started_at",
-    "processor", "settings", "sources",
-)  # fmt: skip
-
-_MEASURES = ("top1", "top5", "top1_best", "top1_val", "loss", "calibration_error", "top1_corrupted")
-_NUMBERS = {*_MEASURES, "teacher_top1", "reported", "reported_std"}
-_NOT_SETTINGS = ("seed", "index", "ipc", "data")
-
-
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as a row of the frame."""
-    measures = (found["measures"] if found["status"] == "done" else None) or {}
-    published, facts = found["reported"] or {}, found["stages"]["evaluate"]["facts"]
-    costs = found["costs"]
-    made = costs.get("synthesize", {})
-    seconds = {f"{verb}_seconds": cost["seconds"] for verb, cost in costs.items()}
-    values = {
-        **found["trial"],
-        **{name: measures.get(name) for name in _MEASURES},
-        **seconds,
-        "status": found["status"],
-        "precision": facts["precision"],
-        "data": digest(facts["data"])[:8],
-        "prepare_peak_memory_bytes": costs.get("prepare", {}).get("peak_memory_bytes"),
-        "synthesize_peak_memory_bytes": made.get("peak_memory_bytes"),
-        "synthesize_forward_images": made.get("forward_images"),
-        "synthesize_backward_images": made.get("backward_images"),
-        "teacher_top1": (found["teacher"] or {}).get("top1"),
-        "peak_memory_bytes": max((cost["peak_memory_bytes"] for cost in costs.values()), default=None),
-        "image_bytes": found["bytes"]["images"],
-        "label_bytes": found["bytes"]["labels"],
-        "reported": published.get("top1"),
-        "reported_metric": "top1" if published else None,
-        "reported_accuracy": found.get("reports", LAST),
-        **{f"reported_{name}": published.get(name) for name in PUBLISHED},
-        "device": (found["environment"] or {}).get("device"),
-        "processor": (found["environment"] or {}).get("cpu"),
-        "key": found["key"],
-        "flag": flag(found),
-        "error": found["error"],
-        "started_at": found["started_at"],
-        "settings": canonical_json(settings(found)),
-        "sources": canonical_json(_sources(found)),
-    }
-    return {column: values.get(column) for column in COLUMNS}
-
-
-def _sources(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return digests of the code behind a trial: of its evaluation, and of what its other stages used beside."""
-    others: dict[str, str] = {}
-    for stage in (found.get("made") or {}).values():
-        others |= stage.get("sources") or {}
-    return others | (found.get("sources") or {})
-
-
-def settings(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identities of a trial's parts, by kind: names, versions, every field; seeds and shared keys left out.
-
-    ``data`` is the digest that the column of that name shows; ``teacher`` and ``generator`` are there where used.
-    """
-    stages = found["stages"]
-    facts: dict[str, Any] = {}
-    for stage in stages.values():
-        facts |= {name: value for name, value in stage["facts"].items() if name not in _NOT_SETTINGS}
-    return facts | {"data": digest(stages["evaluate"]["facts"]["data"])[:8]}
-
 
 def frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return documents as a tidy frame, one row a trial; missing numbers are NaN."""
-    return _tidy([row(found) for found in documents])
-
-
-def _tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    table = pd.DataFrame([_shown(each) for each in rows], columns=list(COLUMNS))
-    numbers = [name for name in COLUMNS if name in _NUMBERS or name.endswith(("_seconds", "_bytes", "ward_images"))]
-    table = table.astype(dict.fromkeys(numbers, "float64")).fillna(dict.fromkeys(("flag", "error"), ""))
-    counts = {name: pd.to_numeric(table[name]).astype("Int64") for name in ("ipc", "synthesis_seed", "evaluation_seed")}
-    return table.assign(
-        **{name: found if found.isna().any() else found.astype("int64") for name, found in counts.items()}
-    )
-
-
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row that can be shown anywhere: errors and sources of numbers come from libraries and other people."""
-    return {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
+    return tidy(row(found) for found in documents)
 
 
 def beside(measured: pd.DataFrame, rows: Iterable[Reported]) -> pd.DataFrame:
@@ -130,9 +39,9 @@ def beside(measured: pd.DataFrame, rows: Iterable[Reported]) -> pd.DataFrame:
     ]
     blank = dict.fromkeys(name for name in COLUMNS if name.startswith("reported") and name != "reported_accuracy")
     told = [reported.of_cell(rows, trial) for trial in trials]
-    joined = [trial | (blank if row is None else row.columns()) for trial, row in zip(trials, told, strict=True)]
+    told_beside = [trial | (blank if row is None else row.columns()) for trial, row in zip(trials, told, strict=True)]
     alone = [each for row in rows if row not in told for each in _alone(row, trials)]
-    return _tidy(joined + alone)
+    return tidy(told_beside + alone)
 
 
 def _alone(row: Reported, trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -166,13 +75,13 @@ class Gathered:
 
     Attributes:
         frame: a row a trial. Of a trial that is found more than once the newest sound result is taken.
-        documents: the result files behind the rows; a row of an export has none.
+        documents: the result files behind the rows, read when they are asked for; a row of an export has none.
         bad: what could not be read, a line each.
         repeated: one line on trials that were found more than once, else empty.
     """
 
     frame: pd.DataFrame
-    documents: tuple[Mapping[str, Any], ...]
+    documents: Sequence[Mapping[str, Any]]
     bad: tuple[str, ...] = ()
     repeated: str = ""
 
@@ -184,98 +93,12 @@ def gather(*sources: str | Path, strict: bool = False) -> Gathered:
         UserError: no such folder or file, nothing but files that cannot be read, or with ``strict`` the first of them.
     """
     bad: list[UserError] = []
-    each_found = (each for source in sources for each in _found(Path(source), _refuse if strict else bad.append))
-    found = list({each.file: each for each in each_found}.values())
-    if bad and not found:
+    found = joined([read(Path(source), _refuse if strict else bad.append) for source in sources])
+    if bad and not len(found.table):
         raise UserError(str(bad[0]) + (f" (and {len(bad) - 1} more such files)" if bad[1:] else ""))
-    chosen, repeated = _once(found)
-    documents = tuple(each.document for each in chosen if each.document is not None)
-    return Gathered(_tidy([each.row for each in chosen]), documents, tuple(map(str, bad)), repeated)
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A trial, and where it was found."""
-
-    row: dict[str, Any]
-    place: Path
-    document: Mapping[str, Any] | None = None
-
-    @property
-    def file(self) -> object:
-        """Its file, however it is called; of an export it is one of many."""
-        return self if self.document is None else os.path.realpath(self.place)
-
-    @property
-    def trial(self) -> tuple[Any, ...]:
-        """What it is; whatever has no key (a published number) is itself alone."""
-        return tuple(str(self.row.get(name)) for name in _TRIAL) if self.row.get("key") else (id(self),)
-
-    @property
-    def worth(self) -> tuple[bool, str]:
-        """Sound before failed or flagged, then new before old."""
-        return self.row.get("status") == "done" and not self.row.get("flag"), str(self.row.get("started_at") or "")
-
-
-_TRIAL = (*COLUMNS[: COLUMNS.index("evaluation_seed") + 1], "key")
-_HEAD = 64  # bytes, in which a document begins
+    chosen, repeated = once(found)
+    return Gathered(chosen.table, Documents(chosen.files), tuple(map(str, bad)), repeated)
 
 
 def _refuse(error: UserError) -> None:
     raise error
-
-
-def _found(source: Path, on_bad: Callable[[UserError], None]) -> Iterator[_Found]:
-    if source.is_file() and not _is_result(source):
-        yield from (_Found(found, source) for found in _exported(source))
-        return
-    for path in [source] if source.is_file() else files(source, on_bad):
-        try:
-            document = read(path)
-        except UserError as error:
-            on_bad(error)
-        else:
-            yield _Found(row(document), path, document)
-
-
-def _exported(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of an export, once it is known that its numbers are numbers."""
-    rows = exports.read(path)
-    try:
-        _tidy(rows)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"{path} is not a file of trials: {error}") from None
-    return rows
-
-
-def _is_result(path: Path) -> bool:
-    """Tell a single result file from an export and from what ``run --json`` printed."""
-    if path.suffix != ".json" or path.stat().st_size > LARGEST:
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD).lstrip()
-        return head.startswith(b"{") and "schema" in json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError):
-        return False
-
-
-def _once(found: Iterable[_Found]) -> tuple[list[_Found], str]:
-    """Take every trial once, in the order found; and say which were there more often."""
-    trials: dict[tuple[Any, ...], list[_Found]] = {}
-    for each in found:
-        trials.setdefault(each.trial, []).append(each)
-    chosen = [max(reversed(same), key=lambda each: each.worth) for same in trials.values()]
-    several = [same for same in trials.values() if len(same) > 1]
-    if not several:
-        return chosen, ""
-    places = " and ".join(str(each.place) for each in several[0][:2])
-    apart = sum(len({each.row.get("top1") for each in same}) > 1 for same in several)
-    flagged = sum(bool(each.row.get("flag")) for same in several for each in same)
-    return chosen, "; ".join(
-        [
-            f"trials that are there more than once: {len(several)}, such as in {places}: the newest sound one is taken",
-            *([f"numbers differ in {apart}"] if apart else []),
-            *([f"flagged among them: {flagged}"] if flagged else []),
-        ]
-    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ddbench import reported
 from ddbench.document import trouble
@@ -18,7 +18,7 @@ from ddbench.provenance import made
 from ddbench.whole_file import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from ddbench.plan import Plan
     from ddbench.planner import PlannedTrial
@@ -258,34 +258,23 @@ def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
     return [stage_key("synthesize", each, shards["inputs"]) for each in made]
 
 
-def _refuse(error: UserError) -> None:
-    raise error
+class Documents(Sequence[Mapping[str, Any]]):
+    """The documents of some files, each read when it is asked for."""
 
+    def __init__(self, files: Sequence[str | Path]) -> None:
+        self._files = files
 
-def files(folder: Path, on_bad: Callable[[UserError], None] = _refuse) -> list[Path]:
-    """Return the result files under a folder, sorted; links to folders are followed, each folder once.
+    def __len__(self) -> int:
+        return len(self._files)
 
-    What begins with a dot is passed over. ``on_bad`` hears of folders below that cannot be read.
+    @overload
+    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Documents: ...
+    def __getitem__(self, place: int | slice) -> Mapping[str, Any] | Documents:
+        """Return a document, or those of some of the files.
 
-    Raises:
-        UserError: no such folder, or unless ``on_bad`` says otherwise, one below cannot be read.
-    """
-    if not folder.is_dir():
-        raise UserError(f"no results folder {folder}; 'ddbench run' makes one")
-
-    def unread(error: OSError) -> None:
-        on_bad(UserError(f"results folder {error.filename} cannot be read: {error.strerror}; its results are missing"))
-
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    for place, below, names in os.walk(folder, onerror=unread, followlinks=True):
-        status = Path(place).stat()
-        known = (status.st_dev, status.st_ino) in seen
-        seen.add((status.st_dev, status.st_ino))
-        below[:] = [] if known else sorted(name for name in below if not name.startswith("."))
-        found += [] if known else [Path(place, name) for name in names if _is_result(name)]
-    return sorted(found)
-
-
-def _is_result(name: str) -> bool:
-    return name.endswith(".json") and not name.startswith(".")
+        Raises:
+            UserError: as ``read``: the file has changed since it was found.
+        """
+        return Documents(self._files[place]) if isinstance(place, slice) else read(Path(self._files[place]))

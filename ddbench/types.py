@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -590,7 +590,8 @@ class RenderTask:
 
     Attributes:
         frame: a row a trial, as ``ddbench.load`` gives it.
-        documents: the result files behind the rows, in any order; a row of an export has none.
+        documents: the result files behind the rows, in any order; a row of an export has none. Each is read when it is
+            asked for.
         images: gives the distilled images of a document, as far as this machine still has them.
         metrics: which columns of the frame are metrics.
         select: which column is the number of a trial: ``ddbench.types.NUMBERS``.
@@ -599,7 +600,7 @@ class RenderTask:
     frame: Any
     width: int = 100
     color: bool = False
-    documents: tuple[Mapping[str, Any], ...] = ()
+    documents: Sequence[Mapping[str, Any]] = ()
     images: Callable[[Mapping[str, Any]], Batch | None] = _no_images
     metrics: tuple[MetricColumn, ...] = ()
     select: Select = "last"

@@ -45,7 +45,8 @@ def chosen_result(named: str, folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _with_key(beginning: str, folder: Path) -> tuple[Path, dict[str, Any]]:
-    from ddbench.results import files, read
+    from ddbench.listing import files
+    from ddbench.results import read
 
     there = files(folder, lambda error: click.echo(f"Warning: {printable(str(error))}", err=True))
     likely = [path for path in there if path.stem.rpartition("-")[2].startswith(beginning[:_IN_NAME])]

@@ -232,9 +232,10 @@ def _write(stored: _Stored, images: ImageSet, form: str, results: Path, folder: 
 def _results(stored: _Stored, folder: Path) -> list[dict[str, Any]]:
     """Return the sound results of students that were trained on the set; files that cannot be read are told."""
     from ddbench import results
+    from ddbench.listing import files
 
     found = []
-    for path in results.files(folder) if folder.is_dir() else ():
+    for path in files(folder) if folder.is_dir() else ():
         try:
             document = results.sound(path)
         except UserError as error:

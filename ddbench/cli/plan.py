@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def show_plan(chosen: Benchmark, settings: Settings, *, as_json: bool, points: f
             {"evaluate": trial.evaluate, "stages": list(trial.keys), "reference": place >= own}
             for place, trial in enumerate(planned.trials)
         )
-        click.get_text_stream("stdout").writelines(written({"trials": trials, "stages": rows, **told}))
+        sys.stdout.writelines(written({"trials": trials, "stages": rows, **told}))
     else:
         _print(planned, rows, detect.lines(told["detect"]) if told else ())
     return 0

@@ -117,13 +117,14 @@ def show(documents: list[dict[str, Any]], chosen: Benchmark, settings: Settings,
     from ddbench import frames
     from ddbench.metrics import scored, values
     from ddbench.registry import registry
+    from ddbench.rows import row
     from ddbench.spec import Spec
     from ddbench.types import RenderTask
 
     frame, metrics = scored(frames.frame(documents), chosen.metrics, chosen.select)
     if as_json:
         told = values(frame, metrics)
-        trials = [frames.row(found) | numbers for found, numbers in zip(documents, told, strict=True)]
+        trials = [row(found) | numbers for found, numbers in zip(documents, told, strict=True)]
         click.echo(json.dumps({"out": str(settings.out), **more, "trials": trials}, indent=1))
         return
     reporter = registry().resolve("reporter", Spec("rich")).component

@@ -12,6 +12,7 @@ from ddbench import exports, frames, results
 from ddbench.errors import UserError
 from ddbench.keys import digest
 from ddbench.reported import read
+from ddbench.rows import COLUMNS, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +27,14 @@ DONE = {"status": "done", "error": ""}
 
 def test_an_empty_folder_gives_an_empty_frame_of_the_same_columns(tmp_path: Path) -> None:
     table = frames.load(tmp_path)
-    assert list(table.columns) == list(frames.COLUMNS)
+    assert list(table.columns) == list(COLUMNS)
     assert len(table) == 0
 
 
 def test_the_frame_holds_a_row_a_trial_with_its_coordinates_and_numbers(documents: Documents, saved: Saved) -> None:
     written = documents(seeds="0-1", synth="toy-synth[noise=1]")
     table = frames.load(saved(*written))
-    assert list(table.columns) == list(frames.COLUMNS)
+    assert list(table.columns) == list(COLUMNS)
     assert table["evaluation_seed"].tolist() == [0, 1]
     assert set(table["synthesizer"]) == {"toy-synth[noise=1.0]"}
     assert table["ipc"].tolist() == [2, 2]
@@ -117,7 +118,7 @@ def test_a_trial_says_which_accuracy_the_authors_of_its_exam_print(documents: Do
 
 def test_files_of_before_said_nothing_of_it_and_meant_the_last(found: dict[str, Any]) -> None:
     del found["reports"]
-    assert frames.row(found)["reported_accuracy"] == "last"
+    assert row(found)["reported_accuracy"] == "last"
 
 
 # ---------------------------------------------------------------------------------------------- beside a paper
@@ -134,7 +135,7 @@ def test_published_numbers_of_a_file_take_the_place_of_those_in_the_results(docu
     other = old | {"synth": "toy-joint"}
     measured = frames.frame(documents(synth="toy-synth,toy-joint", seeds="0-1", reported=[old, other]))
     table = frames.beside(measured, published({"synth": "toy-synth", "top1": 37.9}))
-    assert list(table.columns) == list(frames.COLUMNS)
+    assert list(table.columns) == list(COLUMNS)
     assert len(table) == len(measured)
     here = table["synthesizer"] == "toy-synth"
     assert set(table.loc[here, "reported_source"]) == {"a paper"}
@@ -220,7 +221,7 @@ def test_a_single_result_file_is_a_source_too(documents: Documents, saved: Saved
     [document] = documents()
     [path] = saved(document).rglob("*.json")
     assert frames.load(path)["key"].tolist() == [document["key"]]
-    assert frames.gather(path).documents == (results.read(path),)
+    assert list(frames.gather(path).documents) == [results.read(path)]
 
 
 def test_bad_files_are_told_and_the_rest_is_gathered(documents: Documents, saved: Saved) -> None:

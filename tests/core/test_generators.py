@@ -98,9 +98,10 @@ def test_a_result_tells_what_the_generator_and_the_preparation_took(toys: list[s
 
 def test_facts_of_the_generator_are_in_the_result_and_its_keys_recompute(toys: list[str], tmp_path: Path) -> None:
     from ddbench import results
+    from ddbench.listing import files
 
     ddbench.run(**GRID, store=tmp_path / "store", out=tmp_path / "results")
-    [path] = results.files(tmp_path / "results")
+    [path] = files(tmp_path / "results")
     document = results.read(path)
     pretrain, prepare = (document["stages"][kind]["facts"] for kind in ("pretrain", "prepare"))
     assert pretrain["generator"] == {"name": "toy-generator", "version": 1, "brightness": 0.0, "seed": 0}

@@ -13,6 +13,7 @@ from ddbench import exports, frames
 from ddbench.errors import UserError
 from ddbench.metrics import scored, values
 from ddbench.reported import read
+from ddbench.rows import COLUMNS
 from ddbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def results(documents: Callable[..., list[dict[str, Any]]], install: Callable[..
 
 def test_each_metric_is_a_column_named_after_its_spec_and_all_else_stays(results: pd.DataFrame) -> None:
     frame, columns = scored(results, Spec.parse_list("shift,shift[by=3]"))
-    assert list(frame.columns) == [*frames.COLUMNS, "metric:shift", "metric:shift[by=3.0]"]
+    assert list(frame.columns) == [*COLUMNS, "metric:shift", "metric:shift[by=3.0]"]
     assert list(frame["metric:shift[by=3.0]"]) == [top1 + 3 for top1 in results["top1"]]
-    pd.testing.assert_frame_equal(frame[list(frames.COLUMNS)], results)
+    pd.testing.assert_frame_equal(frame[list(COLUMNS)], results)
     first = columns[0]
     assert (first.column, first.name, first.unit, first.higher_is_better) == ("metric:shift", "shift", "points", False)
     assert (first.summary, first.notes) == ("Accuracy and something.", ("2 trials",))

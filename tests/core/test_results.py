@@ -13,6 +13,7 @@ import pytest
 from ddbench import frames, provenance, results
 from ddbench.errors import UserError
 from ddbench.keys import digest, stage_key
+from ddbench.listing import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,7 +226,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_called_like_a_file_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     (tmp_path / "x.json" / "y.json").touch()
-    assert results.files(tmp_path) == [tmp_path / "x.json" / "y.json"]
+    assert files(tmp_path) == [tmp_path / "x.json" / "y.json"]
 
 
 def test_links_are_followed_each_folder_once_and_circles_end(tmp_path: Path) -> None:
@@ -237,14 +238,14 @@ def test_links_are_followed_each_folder_once_and_circles_end(tmp_path: Path) -> 
     (out / "cifar10").symlink_to(real)
     (real / "up").symlink_to(out)
     (out / "again").symlink_to(out)
-    assert results.files(out) == [out / "cifar10" / "a.json"]
+    assert files(out) == [out / "cifar10" / "a.json"]
 
 
 def test_a_link_that_leads_nowhere_or_to_itself_is_refused_by_name(tmp_path: Path) -> None:
     for name, target in (("lost.json", tmp_path / "nowhere"), ("self.json", tmp_path / "self.json")):
         (tmp_path / name).symlink_to(target)
         with pytest.raises(UserError, match=f"{name} cannot be read"):
-            results.read(results.files(tmp_path)[0])
+            results.read(files(tmp_path)[0])
         (tmp_path / name).unlink()
 
 
@@ -261,9 +262,9 @@ def test_a_folder_that_cannot_be_read_is_told_and_not_passed_over(
 
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(UserError, match="locked cannot be read: Permission denied; its results are missing"):
-        results.files(tmp_path)
+        files(tmp_path)
     heard: list[UserError] = []
-    assert results.files(tmp_path, heard.append) == []
+    assert files(tmp_path, heard.append) == []
     assert len(heard) == 1
 
 
@@ -271,7 +272,7 @@ def test_files_are_found_at_any_depth_sorted_and_drafts_are_not(tmp_path: Path) 
     for name in ("b/z.json", "a/deep/y.json", ".draft.json.17", "a/.half.json", "a/table.csv", "a/.old/x.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in results.files(tmp_path)] == ["a/deep/y.json", "b/z.json"]
+    assert [path.relative_to(tmp_path).as_posix() for path in files(tmp_path)] == ["a/deep/y.json", "b/z.json"]
 
 
 # ---------------------------------------------------------------------------------------------- bytes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ddbench
-from ddbench.frames import COLUMNS
 from ddbench.registry import registry
+from ddbench.rows import COLUMNS
 from ddbench.store import Store
 
 if TYPE_CHECKING:

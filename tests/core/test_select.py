@@ -11,6 +11,7 @@ from ddbench import benchmark as grids
 from ddbench import frames, results
 from ddbench.errors import UserError
 from ddbench.holdout import parts
+from ddbench.rows import row
 from ddbench.testing.toys import ToyDataset
 from ddbench.types import Place
 
@@ -151,7 +152,7 @@ def test_the_tables_data_column_tells_both_apart(spies: Planned, carry_out: Carr
         plan = spies(select=select, **EXAM)
         metas = {outcome.stage.key: outcome.meta for outcome in carry_out(plan.stages.values())}
         done = {"status": "done", "error": ""}
-        told += [frames.row(results.document(plan, trial, metas, done)) for trial in plan.trials]
+        told += [row(results.document(plan, trial, metas, done)) for trial in plan.trials]
     assert told[0]["data"] != told[1]["data"]
     assert {name for name in ("dataset", "evaluator") if told[0][name] != told[1][name]} == set()
 

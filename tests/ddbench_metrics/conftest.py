@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ddbench.frames import COLUMNS
+from ddbench.rows import COLUMNS
 
 CONVNET = {"name": "convnet", "version": 1, "width": 64}
 RESNET = {"name": "resnet18", "version": 1}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from ddbench.frames import COLUMNS
+from ddbench.rows import COLUMNS
 from ddbench_metrics.measured import NLL, CalibrationError, CorruptionAccuracy
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ddbench.frames import COLUMNS
+from ddbench.rows import COLUMNS
 from ddbench.types import Batch, RenderTask
 from ddbench_reporters.html import Html
 

@@ -21,6 +21,7 @@ FLOORS = {
     **dict.fromkeys(("holdout", "metrics", "references", "templates"), 3),
     **dict.fromkeys(("artifact", "location", "remote"), 3),
     **dict.fromkeys(("document", "provenance", "regression", "whole_file"), 3),
+    **dict.fromkeys(("index", "listing", "repeats", "rows", "sources"), 3),
     **dict.fromkeys(("runner", "stages", "bench", "estimate", "probe", "footprint", "room", "analysis"), 4),
     **dict.fromkeys(("plain", "rerun", "detached"), 4),
     "cli": 5,
