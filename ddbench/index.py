@@ -93,7 +93,7 @@ def _stored(path: Path) -> Iterator[pa.Table]:
 
     with contextlib.suppress(OSError, pa.ArrowException), path.open("rb") as file:  # it will be written again
         told, body = file.readline(_LONGEST_HEAD), file.read()
-        table = pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED)) if told == _head(body) else None
+        table = pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False) if told == _head(body) else None
         if table is not None and table.column_names == [*COLUMNS, _PATH, *MARKS]:
             yield table
 
@@ -111,7 +111,7 @@ def _schema() -> pa.Schema:
     types = {
         **dict.fromkeys(NUMBERS, pa.float64()), **dict.fromkeys(COUNTS, pa.int64()), **dict.fromkeys(REPEATED, words)
     }  # fmt: skip
-    return pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
+    return pa.schema([(name, types.get(name, pa.large_string())) for name in COLUMNS])
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
@@ -145,7 +145,10 @@ def _write(rows: pa.Table, path: Path) -> None:
     if path.parent.name == _NAME.parent.name:
         write_text(path.parent / ".gitignore", "*\n")
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="lz4", dictionary_pagesize_limit=_MOST_BYTES_OF_WORDS)
+    words = [name for name in COLUMNS if name not in {*NUMBERS, "key"}]
+    pq.write_table(
+        rows, sink, compression="lz4", use_dictionary=words, dictionary_pagesize_limit=_MOST_BYTES_OF_WORDS
+    )
     body = sink.getvalue()
     with path.open("wb") as file:
         file.write(_head(body))
@@ -158,7 +161,9 @@ def _unchanged(listed: Listing, stored: pa.Table) -> tuple[pa.Table, np.ndarray]
     import pyarrow.compute as pc
 
     then = np.column_stack([stored[name].to_numpy() for name in MARKS])
-    rows = pc.index_in(_paths(listed), value_set=stored[_PATH]).fill_null(-1).to_numpy()
+    paths, stored_paths = _paths(listed), stored[_PATH].combine_chunks()
+    same = paths.equals(stored_paths)
+    rows = np.arange(len(paths)) if same else pc.index_in(paths, stored_paths).fill_null(-1).to_numpy()
     known = rows >= 0
     known[known] = (then[rows[known]] == _marks(listed)[known]).all(axis=1)
     rows, stored = rows[known], stored.drop_columns([_PATH, *MARKS])
@@ -168,7 +173,7 @@ def _unchanged(listed: Listing, stored: pa.Table) -> tuple[pa.Table, np.ndarray]
 def _paths(listed: Listing) -> Any:
     import pyarrow as pa
 
-    return pa.array(listed.paths, pa.string())
+    return pa.array(listed.paths, pa.large_string())
 
 
 def _marks(listed: Listing) -> np.ndarray:

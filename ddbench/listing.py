@@ -6,6 +6,7 @@ import os
 import time
 from array import array
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ def files(folder: Path, on_bad: Callable[[UserError], None] = _refuse) -> list[P
 
 def _entries(place: str) -> list[os.DirEntry[str]]:
     with os.scandir(place) as found:
-        return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        return sorted([entry for entry in found if entry.name[0] != "."], key=attrgetter("name"))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
