@@ -93,7 +93,11 @@ def _stored(path: Path) -> Iterator[pa.Table]:
 
     with contextlib.suppress(OSError, pa.ArrowException), path.open("rb") as file:  # it will be written again
         told, body = file.readline(_LONGEST_HEAD), file.read()
-        table = pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False) if told == _head(body) else None
+        table = (
+            pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False)
+            if told == _head(body)
+            else None
+        )
         if table is not None and table.column_names == [*COLUMNS, _PATH, *MARKS]:
             yield table
 
@@ -146,9 +150,7 @@ def _write(rows: pa.Table, path: Path) -> None:
         write_text(path.parent / ".gitignore", "*\n")
     sink = pa.BufferOutputStream()
     words = [name for name in COLUMNS if name not in {*NUMBERS, "key"}]
-    pq.write_table(
-        rows, sink, compression="lz4", use_dictionary=words, dictionary_pagesize_limit=_MOST_BYTES_OF_WORDS
-    )
+    pq.write_table(rows, sink, compression="lz4", use_dictionary=words, dictionary_pagesize_limit=_MOST_BYTES_OF_WORDS)
     body = sink.getvalue()
     with path.open("wb") as file:
         file.write(_head(body))

@@ -11,7 +11,7 @@ from ddbench import benchmark as grids
 from ddbench import frames, results
 from ddbench.bench import Context, require_device
 from ddbench.commandline import harmless_message
-from ddbench.errors import UserError
+from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.frontier import StageFrontier
 from ddbench.location import Location, default_location, derived, location
 from ddbench.metrics import scored
@@ -26,7 +26,7 @@ from ddbench.store import open_store, require_writable
 from ddbench.types import Event, Outcome, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
@@ -128,8 +128,8 @@ class _Run:
 
     def documents(self) -> list[dict[str, Any]]:
         stages = self.plan.stages
-        corrupt = self._read_store(open_store(self.settings.store, self._warn))
-        needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
+        store = open_store(self.settings.store, self._warn)
+        needed = self._needed(store, self._read_store(store))
         require_room_to_run(self.plan, needed, self.metas.values(), self.settings.device)
         frontier = StageFrontier(stages, needed)
         for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
@@ -151,19 +151,42 @@ class _Run:
         self.tell(Event("warning", None, {"message": message}))
 
     def _read_store(self, store: AnyStore) -> set[str]:
-        """Read the metas of all stages that are there, every byte verified; returns the keys found corrupt."""
+        """Read the metas of all stages that are there; returns the keys found corrupt."""
         corrupt = set()
         present = store.present((stage.kind, key) for key, stage in self.plan.stages.items())
         for key, stage in self.plan.stages.items():
             if (stage.kind, key) not in present:
                 continue
+            try:
+                meta = store.glance(stage.kind, key)
+            except CorruptArtifactError:
+                corrupt.add(key)
+                continue
+            if meta is not None:
+                self.metas[key] = meta
+        return corrupt - self._sound(store, corrupt)
+
+    def _needed(self, store: AnyStore, corrupt: set[str]) -> set[str]:
+        """Return the keys to compute; what these stages will read is verified byte for byte, and else computed too."""
+        verified: set[str] = set()
+        while True:
+            needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
+            read = {key for reader in needed for key in self.plan.stages[reader].inputs.values()}
+            if not (unsure := (read & self.metas.keys()) - verified):
+                return needed
+            verified |= unsure
+            corrupt |= unsure - self._sound(store, unsure)
+
+    def _sound(self, store: AnyStore, keys: Collection[str]) -> set[str]:
+        """Verify every byte of some artifacts; returns those that are sound. Others are told and removed."""
+        for key in sorted(keys):
+            stage = self.plan.stages[key]
+            self.metas.pop(key, None)
             with store.lock(key):
                 meta = sound_meta(store, stage, self.tell)
-            if meta is None:
-                corrupt.add(key)
-            else:
+            if meta is not None:
                 self.metas[key] = meta
-        return corrupt
+        return set(keys) & self.metas.keys()
 
     def _work_through(self, frontier: StageFrontier) -> None:
         executor = registry().resolve("executor", self.settings.executor).component

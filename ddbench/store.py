@@ -75,7 +75,7 @@ class Store:
 
     def artifact(self, kind: str, key: str) -> Artifact:
         """Name the place of a key, whether it is there or not."""
-        return Artifact(kind, key, self.root / kind / key[:2] / key)
+        return Artifact(kind, key, self.root.joinpath(kind, key[:2], key))
 
     def has(self, kind: str, key: str) -> bool:
         """Tell whether an artifact is there; its content is not looked at."""
@@ -92,6 +92,14 @@ class Store:
             CorruptArtifactError: it is there, and not sound.
         """
         return self.artifact(kind, key).verify() if self.has(kind, key) else None
+
+    def glance(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return the meta of an artifact that is there, its bytes verified only if they may have been changed since.
+
+        Raises:
+            CorruptArtifactError: it is not sound.
+        """
+        return self.artifact(kind, key).glance()
 
     def lock(self, key: str) -> FileLock:
         """Return the lock under which a key is computed; the system frees it when its holder dies."""

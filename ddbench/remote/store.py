@@ -110,6 +110,8 @@ class RemoteStore:
         except CorruptArtifactError:
             return True
 
+    glance = find
+
     def artifacts(self) -> Iterator[RemoteArtifact]:
         """Yield every artifact, sorted by kind and key, by two listings."""
         data: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -314,6 +315,40 @@ def test_a_flipped_bit_is_told_and_that_stage_alone_is_computed_anew(run: Run, k
     assert len(ear.warnings) == 1
     assert "computed anew" in ear.warnings[0]
     assert numbers(documents()) == before
+
+
+def test_what_rotted_unseen_is_found_by_the_stage_that_will_read_it_and_by_no_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    before = numbers(documents())
+    image = next(artifacts("synthesize")[0].glob("*.safetensors"))
+    status = image.stat()
+    flip(image)
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    ear = listen()
+
+    run()
+    assert ear.computed == []
+    shutil.rmtree(artifacts("evaluate")[0])
+    run()
+
+    assert ear.computed == ["synthesize", "evaluate"]
+    assert "computed anew" in ear.warnings[0]
+    assert numbers(documents()) == before
+
+
+def test_a_run_whose_stages_are_all_done_reads_no_tensors_and_takes_no_locks(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    monkeypatch.setattr("ddbench.store._sha256", None)
+    monkeypatch.setattr(Store, "lock", None)
+    ear = listen()
+
+    run()
+
+    assert ear.computed == []
 
 
 def test_a_corrupt_image_whose_teacher_is_pruned_is_made_anew_with_its_teacher(
