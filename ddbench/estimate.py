@@ -69,6 +69,9 @@ class Estimate:
 
 def estimate(plan: Plan, keys: Iterable[str], store: AnyStore, device: str) -> dict[str, Estimate]:
     """Return an estimate for each stage named; computes for some seconds where a network has to be timed."""
+    keys = list(keys)
+    if not keys:
+        return {}  # without a look at every artifact of the store
     estimator = estimator_of(plan, _stored(store.near), device)
     return {key: estimator.of(plan.stages[key]) for key in keys}
 

@@ -93,12 +93,10 @@ def _stored(path: Path) -> Iterator[pa.Table]:
 
     with contextlib.suppress(OSError, pa.ArrowException), path.open("rb") as file:  # it will be written again
         told, body = file.readline(_LONGEST_HEAD), file.read()
-        table = (
-            pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False)
-            if told == _head(body)
-            else None
-        )
-        if table is not None and table.column_names == [*COLUMNS, _PATH, *MARKS]:
+        if told != _head(body):
+            return
+        table = pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False)
+        if table.column_names == [*COLUMNS, _PATH, *MARKS]:
             yield table
 
 

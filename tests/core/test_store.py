@@ -79,6 +79,37 @@ def test_commit_returns_the_meta_as_it_will_be_read(store: Store) -> None:
     assert committed == store.artifact("evaluate", KEY).meta() == {"curve": [{"epoch": 1}], "files": {}}
 
 
+def test_a_glance_reads_no_tensors_unless_a_file_was_changed_after_the_meta(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("ddbench.store._sha256", lambda path: read.append(path.name))
+    meta = artifact.glance()
+    assert (meta, read) == (artifact.meta(), [])
+    file = artifact.folder / "batch-00001.safetensors"
+    later = (artifact.folder / "meta.json").stat().st_mtime_ns + 10**6
+    os.utime(file, ns=(later, later))
+    with pytest.raises(CorruptArtifactError):
+        artifact.glance()
+    assert read
+
+
+@pytest.mark.parametrize("harm", ["shorter", "missing", "edited"])
+def test_a_glance_sees_a_file_that_is_not_what_was_written(artifact: Artifact, harm: str) -> None:
+    file = artifact.folder / "batch-00001.safetensors"
+    content, status = file.read_bytes(), file.stat()
+    file.unlink()
+    if harm == "shorter":
+        file.write_bytes(content[:-1])
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif harm == "edited":
+        later = (artifact.folder / "meta.json").stat().st_mtime_ns + 10**6
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(file, ns=(later, later))
+    with pytest.raises(CorruptArtifactError):
+        artifact.glance()
+
+
 @pytest.mark.parametrize("name", ["meta.json", "batch-00000.safetensors", "batch-00001.safetensors"])
 def test_a_flipped_bit_in_any_byte_of_any_file_is_found(artifact: Artifact, name: str) -> None:
     file = artifact.folder / name
