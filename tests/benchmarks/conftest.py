@@ -1,0 +1,8 @@
+"""The benchmarks are not installed: their folder is found from here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
