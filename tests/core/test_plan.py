@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ddbench.errors import UserError
+from ddbench.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from ddbench.plan import Plan
-    from ddbench.types import Stage
+    from ddbench.registry import Resolved
+    from ddbench.spec import Spec
+    from ddbench.types import Kind, Stage
 
     Planned = Callable[..., Plan]
 
@@ -35,6 +38,33 @@ def test_every_stage_is_laid_out_once(planned: Planned) -> None:
     assert len(plan.trials) == 6
     assert all(key == stage.key for key, stage in plan.stages.items())
     assert {key for trial in plan.trials for key in trial.keys} == plan.stages.keys()
+
+
+def test_more_trials_of_the_same_parts_ask_no_component_again(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    resolve = Registry.resolve
+
+    def noted(registry: Registry, kind: Kind, spec: Spec, *further: Any, **more: Any) -> Resolved:
+        asked.append(f"{kind} {spec}")
+        return resolve(registry, kind, spec, *further, **more)
+
+    monkeypatch.setattr(Registry, "resolve", noted)
+    lists = {"synth": "toy-synth,toy-joint", "eval": "toy-net,toy-net[width=4]", "ipc": "1-3", "synth_seeds": "0-1"}
+    planned(**lists, seeds=0)
+    once = sorted(asked)
+    asked.clear()
+    assert len(planned(**lists, seeds="0-9").trials) == 240
+    assert sorted(asked) == once
+    assert once.count("synthesizer toy-synth") == once.count("architecture toy-net[width=4]") == 1
+
+
+def test_stages_of_one_exam_share_their_facts(planned: Planned) -> None:
+    plan = planned(synth="toy-synth,toy-joint", seeds=0)
+    one, other = (plan.stages[trial.evaluate] for trial in plan.trials)
+    assert one.key != other.key
+    assert one.facts is other.facts
 
 
 def test_a_small_ipc_is_the_beginning_of_a_large_one(planned: Planned) -> None:
