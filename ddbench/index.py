@@ -173,7 +173,11 @@ def _unchanged(listed: Listing, stored: pa.Table) -> tuple[pa.Table, np.ndarray]
 def _paths(listed: Listing) -> Any:
     import pyarrow as pa
 
-    return pa.array(listed.paths, pa.large_string())
+    try:
+        return pa.array(listed.paths, pa.large_string())
+    except UnicodeEncodeError:  # a name that is no UTF-8
+        told = [path.encode(errors="backslashreplace").decode() for path in listed.paths]
+        return pa.array(told, pa.large_string())
 
 
 def _marks(listed: Listing) -> np.ndarray:

@@ -259,10 +259,11 @@ def _shard_keys(shards: Mapping[str, Any]) -> list[str]:
 
 
 class Documents(Sequence[Mapping[str, Any]]):
-    """The documents of some files, each read when it is asked for."""
+    """The documents of some files, each read when it is first asked for."""
 
     def __init__(self, files: Sequence[str | Path]) -> None:
         self._files = files
+        self._read: dict[int, Mapping[str, Any]] = {}
 
     def __len__(self) -> int:
         return len(self._files)
@@ -277,4 +278,8 @@ class Documents(Sequence[Mapping[str, Any]]):
         Raises:
             UserError: as ``read``: the file has changed since it was found.
         """
-        return Documents(self._files[place]) if isinstance(place, slice) else read(Path(self._files[place]))
+        if isinstance(place, slice):
+            return Documents(self._files[place])
+        if place not in self._read:
+            self._read[place] = read(Path(self._files[place]))
+        return self._read[place]

@@ -72,8 +72,9 @@ def read(source: Path, on_bad: Callable[[UserError], None]) -> Found:
     """
     if not source.is_file():
         return _of_folder(source, on_bad)
-    rows = _document(source, on_bad) if _is_result(source) else _exported(source)
-    return Found(tidy(rows), [str(source)] * len(rows), [_is_result(source)] * len(rows))
+    own = _is_result(source)
+    table = tidy(_document(source, on_bad)) if own else _exported(source)
+    return Found(table, [str(source)] * len(table), [own] * len(table))
 
 
 def _of_folder(folder: Path, on_bad: Callable[[UserError], None]) -> Found:
@@ -130,14 +131,11 @@ def _in_order(tables: Sequence[pd.DataFrame], numbers: Sequence[np.ndarray]) -> 
     return pd.concat(filled, ignore_index=True).take(order).reset_index(drop=True), every[order]
 
 
-def _exported(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of an export, once it is known that its numbers are numbers."""
-    rows = exports.read(path)
+def _exported(path: Path) -> pd.DataFrame:
     try:
-        tidy(rows)
+        return tidy(exports.read(path))
     except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path} is not a file of trials: {error}") from None
-    return rows
 
 
 def _is_result(path: Path) -> bool:

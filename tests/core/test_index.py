@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +18,6 @@ from ddbench.listing import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Documents = Callable[..., list[dict[str, Any]]]
     Reads = list[str]
@@ -253,6 +253,15 @@ def test_an_interrupted_reading_keeps_what_it_has_read(
     assert same(table, folder)
 
 
+def test_a_name_that_is_no_text_is_indexed_too(folder: Path, reads: Reads) -> None:
+    deep = folder / "deep"
+    (deep / "3.json").rename(Path(os.fsdecode(os.fsencode(deep) + b"/\xff.json")))
+    frames.load(folder)
+    reads.clear()
+    assert len(frames.load(folder)) == 4
+    assert reads == []
+
+
 def test_documents_are_read_when_they_are_asked_for(folder: Path, reads: Reads) -> None:
     frames.load(folder)
     reads.clear()
@@ -260,5 +269,6 @@ def test_documents_are_read_when_they_are_asked_for(folder: Path, reads: Reads) 
     assert len(found.documents) == 4
     assert reads == []
     assert found.documents[1]["key"] == found.frame["key"][1]
+    assert [each["key"] for each in found.documents] == found.frame["key"].tolist()
     assert [each["key"] for each in found.documents[2:]] == found.frame["key"].tolist()[2:]
-    assert reads == names(1, 2, 3)
+    assert sorted(reads) == names(0, 1, 2, 2, 3, 3)
