@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from array import array
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MARKS = ("size", "modified", "changed")
-_NOT_THERE = (-1, 0, 0)  # of a link to nothing: reading it says what is wrong
+_NOT_THERE = (0, -1, 0, 0)  # of a link to nothing or to itself: reading it says what is wrong
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ def listing(folder: Path, on_bad: Callable[[UserError], None] = _refuse) -> List
             return None
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if _is_folder(entry):
+            mode, *marks = _status(entry)
+            if stat.S_ISDIR(mode):
                 walk(entry.path, f"{below}{entry.name}/")
             elif entry.name.endswith(".json"):
                 found.paths.append(below + entry.name)
-                found.marks.extend(_marks(entry))
+                found.marks.extend(marks)
         return None
 
     walk(str(folder), "")
@@ -90,16 +92,9 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         return sorted([entry for entry in found if entry.name[0] != "."], key=attrgetter("name"))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: whoever reads it will say so
-        return False
-
-
-def _marks(entry: os.DirEntry[str]) -> tuple[int, int, int]:
+def _status(entry: os.DirEntry[str]) -> tuple[int, int, int, int]:
     try:
         status = entry.stat()
     except OSError:
         return _NOT_THERE
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns

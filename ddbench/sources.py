@@ -93,7 +93,7 @@ def _of_folder(folder: Path, on_bad: Callable[[UserError], None]) -> Found:
         table, order = _in_order(tables, numbers)
         if index.worth_writing(listed, len(order) - len(stored)):
             index.write(listed, order, table)
-    places = [f"{folder}/{listed.paths[number]}" for number in order]
+    places = [f"{folder}/{listed.paths[number]}" for number in order.tolist()]
     return Found(table, places, [True] * len(places))
 
 
