@@ -12,10 +12,11 @@ import torch
 
 from benchmarks.speed.stopwatch import spent
 from benchmarks.speed.toy_plugin import GRID, toys
+from ddbench.artifact import META
 from ddbench.benchmark import build, settings
 from ddbench.keys import digest
 from ddbench.spec import Spec
-from ddbench.store import META, Store
+from ddbench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
