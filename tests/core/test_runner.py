@@ -342,7 +342,7 @@ def test_a_run_whose_stages_are_all_done_reads_no_tensors_and_takes_no_locks(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run()
-    monkeypatch.setattr("ddbench.store._sha256", None)
+    monkeypatch.setattr("ddbench.artifact._sha256", None)
     monkeypatch.setattr(Store, "lock", None)
     ear = listen()
 

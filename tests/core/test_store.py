@@ -83,7 +83,7 @@ def test_a_glance_reads_no_tensors_unless_a_file_was_changed_after_the_meta(
     artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr("ddbench.store._sha256", lambda path: read.append(path.name))
+    monkeypatch.setattr("ddbench.artifact._sha256", lambda path: read.append(path.name))
     meta = artifact.glance()
     assert (meta, read) == (artifact.meta(), [])
     file = artifact.folder / "batch-00001.safetensors"
