@@ -161,9 +161,8 @@ class _Run:
                 meta = store.glance(stage.kind, key)
             except CorruptArtifactError:
                 corrupt.add(key)
-                continue
-            if meta is not None:
-                self.metas[key] = meta
+            else:
+                self.metas |= {} if meta is None else {key: meta}
         return corrupt - self._sound(store, corrupt)
 
     def _needed(self, store: AnyStore, corrupt: set[str]) -> set[str]:
@@ -178,7 +177,8 @@ class _Run:
             corrupt |= unsure - self._sound(store, unsure)
 
     def _sound(self, store: AnyStore, keys: Collection[str]) -> set[str]:
-        """Verify every byte of some artifacts; returns those that are sound. Others are told and removed."""
+        """Verify some artifacts, every byte that is here; returns those that are sound. Others are told and removed."""
+        store.present((self.plan.stages[key].kind, key) for key in keys)  # asks a store elsewhere for all at once
         for key in sorted(keys):
             stage = self.plan.stages[key]
             self.metas.pop(key, None)

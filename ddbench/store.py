@@ -94,7 +94,7 @@ class Store:
         return self.artifact(kind, key).verify() if self.has(kind, key) else None
 
     def glance(self, kind: str, key: str) -> dict[str, Any] | None:
-        """Return the meta of an artifact that is there, its bytes verified only if they may have been changed since.
+        """Return the meta of an artifact that was present, without a lock and mostly unread: ``Artifact.glance``.
 
         Raises:
             CorruptArtifactError: it is not sound.

@@ -103,14 +103,17 @@ class RemoteStore:
             self.near.remove(kind, key)
         return commit.meta if commit else None
 
+    def glance(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return what ``find`` does, which reads no data here; an upload wants the key's lock."""
+        with self.lock(key):
+            return self.find(kind, key)
+
     def _differs(self, kind: str, key: str, commit: Commit) -> bool:
         """Tell whether the copy here is of another artifact of that key, which was deleted since."""
         try:
             return self.near.artifact(kind, key).meta() != commit.meta
         except CorruptArtifactError:
             return True
-
-    glance = find
 
     def artifacts(self) -> Iterator[RemoteArtifact]:
         """Yield every artifact, sorted by kind and key, by two listings."""
