@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import itertools
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,17 +13,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ddbench.kit import graphs
+from ddbench.kit import device, graphs
 from ddbench.types import Compute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    from ddbench.types import Precision
 
 
-def compute(device: str, notes: list[str]) -> Compute:
-    return Compute(torch.device(device), "float32", 0, lambda *_, **__: None, note=notes.append)
+def compute(where: str | torch.device, notes: list[str], precision: Precision = "float32") -> Compute:
+    return Compute(torch.device(where), precision, 0, lambda *_, **__: None, note=notes.append)
 
 
 def network(*more: nn.Module) -> nn.Module:
@@ -28,28 +32,16 @@ def network(*more: nn.Module) -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), *more, nn.Flatten(), nn.Linear(144, 5))
 
 
-def images(count: int = 6, device: str = "cpu") -> Tensor:
-    return torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(count)).to(device)
+def images(count: int = 6, seed: int = 0) -> Tensor:
+    return torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(100 * seed + count))
 
 
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let captures give the function itself, as if it had been captured; remember the sizes of their batches."""
-    sizes: list[int] = []
-
-    def capture(part: graphs._Part, samples: tuple[Tensor], **_: bool) -> Callable[[Tensor], Tensor]:
-        sizes.append(len(samples[0]))
-        for _round in range(3):
-            part(*samples)  # warming up moves statistics
-
-        def replay(batch: Tensor) -> Tensor:
-            with graphs._unheard([part.network]):  # no Python runs in a replay
-                return part(batch)  # type: ignore[no-any-return]  # a module gives anything
-
-        return replay
-
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", capture)
-    return sizes
+def uncollected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def test_what_is_not_on_cuda_is_seldom_asked_or_short_of_memory_is_not_replayed() -> None:
@@ -64,24 +56,46 @@ def test_what_is_not_on_cuda_is_seldom_asked_or_short_of_memory_is_not_replayed(
     assert isinstance(asked(work, 1000), graphs.Replayed)
 
 
-def test_a_capture_leaves_statistics_as_they_were_and_each_shape_is_captured_once(faked: list[int]) -> None:
+def test_a_capture_leaves_statistics_as_they_were_and_each_shape_is_captured_once(emulated: list[int]) -> None:
     model, plain, notes = network().train(), network().train(), list[str]()
     replayed = graphs.Replayed(model, model, compute("cpu", notes), ())
-    for count in (6, 6, 4, 6, 5):
-        torch.testing.assert_close(replayed(images(count)), plain(images(count)))
-    assert (faked, notes) == ([6, 4], [])  # a third shape is computed plainly
+    for seed, count in enumerate((6, 6, 4, 6, 5)):
+        assert torch.equal(replayed(images(count, seed)), plain(images(count, seed)))
+    assert (len(emulated), notes) == (2 * 2, [])  # forwards and backwards; a third shape is computed plainly
     for mine, theirs in zip(model.buffers(), plain.buffers(), strict=True):
-        torch.testing.assert_close(mine, theirs)
+        assert torch.equal(mine, theirs)
 
 
-def test_weights_get_their_slopes_through_a_replay(faked: list[int]) -> None:
+def test_a_replay_trains_as_plain_calls_do(replaying: torch.device) -> None:
+    weights = []
+    for calls in (1, 1000):
+        notes: list[str] = []
+        model = network().to(replaying).train()
+        function = graphs.replayed(model, model, compute(replaying, notes), calls)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, fused=True)
+        for step in range(8):
+            optimizer.zero_grad()
+            batch = images(6 if step % 4 else 5, step).to(replaying)
+            torch.autograd.backward(function(batch).square().mean())
+            optimizer.step()
+        assert notes == []
+        weights.append([value.detach().cpu() for value in model.state_dict().values()])
+    for plain, replayed in zip(*weights, strict=True):
+        torch.testing.assert_close(replayed, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_what_was_captured_for_training_does_not_serve_a_test(emulated: list[int]) -> None:
     model = network().train()
-    torch.autograd.backward(graphs.Replayed(model, model, compute("cpu", []), ())(images()).sum())
-    assert faked == [6]
-    assert all(weight.grad is not None for weight in model.parameters())
+    plain, replayed = copy.deepcopy(model), graphs.Replayed(model, model, compute("cpu", []), ())
+    for mode in (True, False):
+        assert torch.equal(replayed.train(mode)(images()), plain.train(mode)(images()))
+    with torch.no_grad():
+        result = replayed(images())
+    assert not result.requires_grad
+    assert len(emulated) == 4
 
 
-def test_passes_are_counted_once_a_call_though_a_capture_makes_several(faked: list[int]) -> None:
+def test_passes_are_counted_once_a_call_though_a_capture_makes_several(emulated: list[int]) -> None:
     model, seen = network().eval(), list[int]()
     model.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
 
@@ -92,46 +106,85 @@ def test_passes_are_counted_once_a_call_though_a_capture_makes_several(faked: li
     source = images().requires_grad_()
     for _ in range(3):
         torch.autograd.backward(replayed(source))
-    assert (faked, seen) == ([6], [6, 6, 6])
+    assert (len(emulated), seen) == (2, [6, 6, 6])
 
 
-def test_a_network_that_draws_numbers_is_computed_plainly_and_that_is_said(faked: list[int]) -> None:
-    notes: list[str] = []
+def test_a_replay_draws_the_numbers_that_plain_calls_draw_anew_each_time(emulated: list[int]) -> None:
     model = network(nn.Dropout(0.5)).train()
-    replayed = graphs.Replayed(model, model, compute("cpu", notes), ())
+    replayed, drawn = graphs.Replayed(model, model, compute("cpu", []), ()), []
+    for function in (replayed, model):
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            drawn.append([function(images()).detach().clone() for _ in range(3)])
+    assert len(emulated) == 2
+    assert not torch.equal(drawn[0][0], drawn[0][1])
+    assert all(map(torch.equal, *drawn))
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_network_that_computes_otherwise_each_time_is_computed_plainly_and_that_is_said() -> None:
+    notes, turn = list[str](), itertools.count(1)
+    model = network().train()
+    replayed = graphs.Replayed(lambda batch: model(batch) * next(turn), model, compute("cpu", notes), ())
     assert replayed(images()).shape == (6, 5)
     assert notes == [
         "no CUDA graph (a replay differs from a plain call): kernels are launched one by one, which is slower"
     ]
 
 
-def test_a_capture_that_fails_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+def test_a_graph_that_does_not_read_its_images_is_not_trusted(
+    emulated: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what comes of a capture on another device: nothing is in it, and the first result stays for ever."""
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda _: None)
+    model, notes = network().eval(), list[str]()
+    replayed = graphs.Replayed(torch.no_grad()(model), model, compute("cpu", notes), ())
+    results = [replayed(images(6, seed)) for seed in (1, 2)]
+    assert not torch.equal(*results)
+    assert (len(emulated), len(notes)) == (1, 1)
 
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
-    notes: list[str] = []
-    model = network().train()
-    replayed = graphs.Replayed(model, model, compute("cpu", notes), ())
+
+@pytest.mark.usefixtures("emulated")
+def test_a_capture_that_fails_is_said_in_one_line() -> None:
+    notes, model = list[str](), network().train()
+    replayed = graphs.Replayed(lambda batch: model(batch) * float(batch.mean()), model, compute("cpu", notes), ())
     assert replayed(images()).shape == (6, 5)
     assert len(notes) == 1
     assert notes[0].startswith("no CUDA graph (operation not permitted when stream is capturing): kernels are launched")
 
 
-@pytest.mark.gpu
-@on_cuda
-def test_on_cuda_a_replay_trains_as_plain_calls_do() -> None:
-    weights = []
-    for calls in (1, 1000):
-        notes: list[str] = []
-        model = network().cuda().train()
-        function = graphs.replayed(model, model, compute("cuda", notes), calls)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, fused=True)
-        for step in range(8):
-            optimizer.zero_grad()
-            torch.autograd.backward(function(images(6 if step % 4 else 5, "cuda")).square().mean())
-            optimizer.step()
-        assert notes == []
-        weights.append([value.detach().cpu() for value in model.state_dict().values()])
-    for plain, replayed in zip(*weights, strict=True):
-        torch.testing.assert_close(replayed, plain, rtol=1e-4, atol=1e-5)
+def test_a_teacher_asked_inside_of_autocast_is_captured_too(emulated: list[int]) -> None:
+    model, notes = network().eval().requires_grad_(requires_grad=False), list[str]()
+    work = compute("cpu", notes, "bfloat16")
+
+    def ask(batch: Tensor) -> Tensor:
+        with torch.no_grad(), device.autocast(work):
+            return model(batch)  # type: ignore[no-any-return]  # a module gives anything
+
+    replayed = graphs.replayed(ask, model, work, 1000)
+    for seed in range(2):
+        with device.autocast(work):  # as a student's loss does
+            assert torch.equal(replayed(images(6, seed)), ask(images(6, seed)))
+    assert (len(emulated), notes) == (1, [])
+
+
+def test_slopes_that_are_0_but_for_rounding_do_not_tell_a_replay_from_a_plain_call() -> None:
+    model = network().train()
+    batch, bias = images(), 1  # a bias before batch norm has no slope
+    weights = list(model.parameters())
+    plain = graphs._slopes(model, batch, weights)[1:]
+    laid_otherwise = graphs._slopes(model, batch.contiguous(memory_format=torch.channels_last), weights)[1:]
+    assert (plain[bias] - laid_otherwise[bias]).norm() > 1e-3 * plain[bias].norm()
+    assert graphs._alike(laid_otherwise, plain, 1e-3)
+    assert not graphs._alike([plain[0] * 1.1, *plain[1:]], plain, 1e-3)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_graphs_and_their_memory_go_with_the_function_and_need_no_collector(emulated: list[int]) -> None:
+    model = network().train()
+    replayed = graphs.Replayed(model, model, compute("cpu", []), ())
+    torch.autograd.backward(replayed(images()).sum())
+    [captured] = [weakref.ref(each) for each in replayed._captured.values()]
+    assert len(emulated) == 2
+    del replayed
+    assert captured() is None
