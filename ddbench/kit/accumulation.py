@@ -49,10 +49,11 @@ def backward(
 def is_separable(model: nn.Module, images: Tensor) -> bool:
     """Tell whether a network, in its mode, gives an image the same logits whatever else is in its batch.
 
-    It is tried on a copy, with a few of the images (B, C, H, W): batch statistics and random numbers forbid it.
+    It is tried on a copy, with a few of the images (B, C, H, W): batch statistics and random numbers forbid it. What
+    is drawn there is drawn again afterwards.
     """
     tried = images[:_TRIED]
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng([images.device] if images.is_cuda else []):
         together = copy.deepcopy(model)(tried).float()
         apart = torch.cat([copy.deepcopy(model)(part).float() for part in tried.tensor_split(2)])
     return bool((together - apart).abs().max() <= _EQUAL * together.abs().max())

@@ -171,6 +171,7 @@ class Slope:
 
     def __init__(self, model: nn.Module, course: Course, compute: Compute) -> None:
         self.model, self.course, self.compute = model, course, compute
+        self._plain = _forward(model, compute)
         self._logits = graphs.replayed(self._plain, model, compute, course.epochs * course.batches)
         self._separable: bool | None = None
 
@@ -185,11 +186,6 @@ class Slope:
             return self._in_parts(views)
         with accumulation.kept_in_host_memory(self.compute.device):
             return self._at_once(views)
-
-    def _plain(self, images: Tensor) -> Tensor:
-        with device.autocast(self.compute):
-            logits: Tensor = self.model(images)
-        return logits
 
     def _loss(self, logits: Tensor, views: Views) -> Tensor:
         with device.autocast(self.compute):
@@ -206,6 +202,16 @@ class Slope:
             lambda part: (self._plain(part),),
             lambda outputs: self._loss(torch.cat([logits for (logits,) in outputs]), views),
         )
+
+
+def _forward(model: nn.Module, compute: Compute) -> Callable[[Tensor], Tensor]:
+    """Return the forward pass of a network; no method of a slope, which would hold itself, and a GPU's memory."""
+
+    def logits(images: Tensor) -> Tensor:
+        with device.autocast(compute):
+            return model(images)  # type: ignore[no-any-return]  # a module gives anything
+
+    return logits
 
 
 def _train_epoch(slope: Slope, epoch: int, seen: Mapping[str, float]) -> float:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from ddbench.kit import optim, rng, train, views
+from ddbench.kit import graphs, optim, rng, train, views
 from ddbench.kit.pixels import normalise
 from ddbench.kit.reading import Resident
 from ddbench.testing.toys import ToyDataset, ToyNet
@@ -225,19 +227,20 @@ def test_progress_grows_to_its_total_and_shows_loss_and_accuracy() -> None:
     assert calls[-1][2]["top1"] == 50.0
 
 
-def trained(norm: nn.Module, parts: int) -> tuple[Measures, nn.Module, list[str]]:
+def trained(norm: nn.Module, parts: int, where: str | torch.device = "cpu") -> tuple[Measures, nn.Module, list[str]]:
     """Train a network in so many parts a batch, its weights and views always the same."""
     toy, notes = ToyDataset(), list[str]()
     data, split = toy.spec(PLACE), toy.open("train", PLACE)
-    work = replace(compute(), parts=parts, note=notes.append)
+    work = replace(compute(), device=torch.device(where), parts=parts, note=notes.append)
+    labels = split.labels.to(where)
     with rng.seeded(0, "weights"):
         head = (nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, data.num_classes))
-        model = nn.Sequential(nn.Conv2d(data.channels, 8, 3, padding=1), norm, *head)
+        model = nn.Sequential(nn.Conv2d(data.channels, 8, 3, padding=1), norm, *head).to(where)
     course = train.Course(
         epochs=6,
         batches=4,
-        views=partial(views.views, split.images(slice(None)), data, views.Augmentation(mixup=0.8), 17, 0),
-        loss=lambda logits, batch: F.cross_entropy(logits, split.labels[batch.indices]),
+        views=partial(views.views, split.images(slice(None)).to(where), data, views.Augmentation(mixup=0.8), 17, 0),
+        loss=lambda logits, batch: F.cross_entropy(logits, labels[batch.indices]),
         optimizer=optim.optimizer(model, "adamw", 1e-2, 0.0, 0.01),
         schedule=lambda epoch: 1.0,
         test_every=3,
@@ -263,3 +266,41 @@ def test_a_second_attempt_keeps_batches_whole_where_the_network_looks_at_their_s
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(other.buffers(), model.buffers(), strict=True))
     assert len(notes) == 1
     assert notes[0].startswith("what the network keeps for the way back lay in the host's memory")
+
+
+def test_a_second_attempt_draws_the_numbers_of_the_first() -> None:
+    curves = []
+    for parts in (1, 2):
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            curves.append([point.loss for point in trained(nn.Dropout(0.5), parts)[0].curve])
+    assert curves[0] == curves[1]
+
+
+def test_a_replayed_training_has_the_curve_of_a_plain_one(
+    replaying: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    for worth in (1, 1000):
+        monkeypatch.setattr(graphs, "WORTH_IT", worth)
+        runs.append(trained(nn.BatchNorm2d(8), 1, replaying))
+    (replayed, _, untold), (plain, _, _) = runs
+    assert untold == []
+    assert [point.loss for point in replayed.curve] == pytest.approx([point.loss for point in plain.curve], rel=1e-3)
+    assert replayed.loss == pytest.approx(plain.loss, rel=1e-2)
+
+
+def test_what_a_training_held_goes_with_it_and_needs_no_collector(
+    emulated: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "WORTH_IT", 1)
+    gc.collect()
+    gc.disable()
+    try:
+        _, model, notes = trained(nn.BatchNorm2d(8), 1)
+        weights = weakref.ref(model.get_parameter("0.weight"))
+        del model
+        assert weights() is None
+    finally:
+        gc.enable()
+    assert (len(emulated), notes) == (4, [])  # both ways, of whole batches and the last
