@@ -214,5 +214,6 @@ def _pooled_moments(pieces: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
 
 
 def _pooled(shares: Tensor, means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
-    mean = shares @ means
-    return mean, shares @ (variances + (means - mean).square())
+    with torch.autocast(means.device.type, enabled=False):  # which would multiply in bfloat16
+        mean = shares @ means
+        return mean, shares @ (variances + (means - mean).square())

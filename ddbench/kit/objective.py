@@ -80,7 +80,7 @@ class Objective:
 
     def _loss(self, logits: Tensor, distances: normstats.Distances) -> Tensor:
         norm_terms = self.lambda_mean * distances.mean + self.lambda_var * distances.variance
-        return functional.cross_entropy(logits, self.labels) + norm_terms
+        return functional.cross_entropy(logits.float(), self.labels) + norm_terms
 
     def _in_parts(self, views: Tensor) -> Tensor:
         """Do the same with part of the batch at a time, but for rounding: statistics are still those of all of it."""

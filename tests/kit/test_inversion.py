@@ -194,6 +194,15 @@ def test_in_two_parts_the_losses_are_those_of_the_whole_batch(
     assert notes == ["each batch was sent through the teacher in 2 parts"]
 
 
+def test_in_two_parts_mixed_precision_rounds_no_more_than_in_one(model: nn.Module, start: Tensor) -> None:
+    losses: list[float] = []
+    whole = part(lambda done, total, loss: losses.append(loss), precision="bfloat16").compute
+    settings = dataclasses.replace(SETTINGS, iterations=1, lambda_mean=0.0, lambda_var=0.0)
+    for work in (whole, dataclasses.replace(whole, parts=2)):
+        inversion.invert(model, start, inversion.Part(0, torch.arange(5), work), DATA, settings)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 @pytest.mark.parametrize("with_other", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_replayed_graphs_give_the_losses_of_plain_calls_and_count_their_passes(

@@ -117,6 +117,14 @@ def test_bfloat16_features_are_averaged_in_float32_and_get_bfloat16_gradients() 
     assert torch.autograd.grad(mean + variance, features)[0].dtype == torch.bfloat16
 
 
+def test_autocast_does_not_reach_the_statistics() -> None:
+    features = (numbers(64, 4, 32, 32) + 3).bfloat16()  # so many that they are pooled from pieces
+    plain = normstats.channel_distances(features, torch.zeros(4), torch.ones(4))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = normstats.channel_distances(features, torch.zeros(4), torch.ones(4))
+    assert inside == plain
+
+
 def test_statistics_that_already_match_give_a_gradient_of_zero() -> None:
     features = torch.tensor([[-1.0], [1.0]], requires_grad=True)
     mean, variance = normstats.channel_distances(features, torch.zeros(1), torch.ones(1))
