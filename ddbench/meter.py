@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_SHORT = ("out of memory", "ALLOC_FAILED")  # of CUDA and MPS; of cuBLAS and cuDNN
 
 
 @contextmanager
@@ -25,18 +26,21 @@ def metered(device: torch.device) -> Iterator[Callable[[], Cost]]:
     """Measure a block; the function that it yields returns the cost so far.
 
     Peak memory is the device's own on CUDA, and beside it the process's; elsewhere it is the process's alone: what
-    was resident at its highest during the block.
+    was resident at its highest during the block. Seconds on CUDA are those until it has done what it was asked.
     """
+    _wait(device)
     start = time.perf_counter()
     _forget_peak(device)
-    yield lambda: _cost(time.perf_counter() - start, device)
+    yield lambda: _cost(start, device)
 
 
 def is_shortage(error: Exception) -> bool:
-    """Tell whether an error says that a device's memory is too small."""
+    """Tell whether an error says that a device's memory is too small: torch's own, or that of a library below it."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError)
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
 
 
 def free_memory() -> None:
@@ -55,10 +59,20 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _cost(seconds: float, device: torch.device) -> Cost:
+def _cost(start: float, device: torch.device) -> Cost:
+    _wait(device)
+    seconds = time.perf_counter() - start
     if device.type != "cuda":
         return Cost(seconds, _host_peak(), device_name(device))
     return Cost(seconds, _device_peak(device), device_name(device), host_peak_bytes=_host_peak())
+
+
+def _wait(device: torch.device) -> None:
+    """Let CUDA start, without which it tells of no memory, and do what it was asked."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _forget_peak(device: torch.device) -> None:
@@ -74,7 +88,6 @@ def _forget_peak(device: torch.device) -> None:
 def _device_peak(device: torch.device) -> int:
     import torch
 
-    torch.cuda.synchronize(device)
     return torch.cuda.max_memory_allocated(device)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddbench.meter import device_name, metered
+from ddbench.meter import device_name, is_shortage, metered
 
 MEGABYTE = 2**20
 CPU = torch.device("cpu")
@@ -62,6 +62,43 @@ def test_a_block_that_raises_raises() -> None:
 
 def test_the_processor_is_called_cpu() -> None:
     assert device_name(CPU) == "cpu"
+
+
+def test_on_cuda_seconds_are_those_until_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, started = torch.device("cuda:1"), list[torch.device]()
+
+    def wait(place: torch.device) -> None:
+        time.sleep(0.2)
+        started.append(place)
+
+    def forget(place: torch.device) -> None:
+        assert started == [place], "a device that has not started refuses"
+
+    monkeypatch.setattr(torch.cuda, "synchronize", wait)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", forget)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda place: 7 * place.index)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda place: f"GPU {place.index}")
+    with metered(device) as cost:
+        found = cost()
+    assert 0.2 <= found.seconds < 0.4  # what was asked before is not in it
+    assert (found.peak_memory_bytes, found.device) == (7, "GPU 1")
+    assert found.host_peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (ValueError("a plugin of its own: out of memory"), False),
+    ],
+    ids=str,
+)
+def test_a_shortage_is_known_whichever_library_says_so(error: Exception, *, short: bool) -> None:
+    assert is_shortage(error) is short
 
 
 @pytest.mark.gpu
