@@ -302,6 +302,19 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_gpu_is_told_to_be_repeatable_without_filling_memory_that_it_writes_anyway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    bench.make_repeatable(0, torch.device("cpu"))
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    bench.make_repeatable(0, torch.device("cuda"))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 def test_the_processor_and_auto_are_always_there() -> None:
     bench.require_device("cpu")
     bench.require_device("auto")
