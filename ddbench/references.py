@@ -84,6 +84,6 @@ def _weight_bytes(planner: Planner, squeeze: Stage, data: DatasetSpec) -> int:
 
     spec = squeeze.specs["teacher_architecture"]
     spec = spec.with_params(pretrained=False) if "pretrained" in spec.mapping() else spec
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=()):  # weights are drawn on the processor: no GPU is woken
         model = planner.registry.create("architecture", spec).build(data)
     return sum(value.nbytes for value in model.state_dict().values())

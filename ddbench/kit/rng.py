@@ -27,8 +27,9 @@ def generator(seed: int, *names: str | int) -> torch.Generator:
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
     """Run a block, such as a network's initialisation, under torch's global random state set for one purpose.
 
-    The state of before is restored afterwards, on the CPU and on every CUDA device.
+    The state of before is restored afterwards, on the CPU and, once CUDA has started, on every device of it. It is not
+    started here: that would take memory of every GPU, also in processes that compute elsewhere.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
         torch.manual_seed(derive(seed, *names))
         yield
