@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from benchmarks.speed.plain_recover import plain_recover_iterations
 from benchmarks.speed.plain_student import plain_student_epochs
 from benchmarks.speed.sizes import LEARNING_RATE, MIXUP, STUDENTS, TEMPERATURE, WEIGHT_DECAY
-from ddbench.bench import Context
+from ddbench.bench import Context, make_repeatable
 from ddbench.benchmark import build, settings
 from ddbench.kit import device, inversion, losses, optim, pixels, rng, schedule, train, views
 from ddbench.meter import metered
@@ -32,7 +33,7 @@ from ddbench.types import Compute, DatasetSpec, Place, Precision, Stage, Views
 from ddbench_labelers import asking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from benchmarks.speed.sizes import Student
 
@@ -67,6 +68,16 @@ def alternate(where: torch.device, repeats: int, *blocks: Callable[[], object]) 
     return [Figure(statistics.median(each), peak) for each, peak in zip(seconds, peaks, strict=True)]
 
 
+@contextmanager
+def as_in_a_stage(where: torch.device) -> Iterator[None]:
+    """Ask torch for the algorithms that a stage asks for, which the papers' scripts do not, inside a ``with`` block."""
+    make_repeatable(0, where)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
+
+
 def described(image_size: int, channels: int, classes: int) -> DatasetSpec:
     """Describe made-up data of a size."""
     return toys.ToyDataset(classes, image_size, channels).spec(Place(Path(), Path()))
@@ -92,7 +103,8 @@ def recover(compute: Compute, repeats: int, iterations: int) -> list[Figure]:
         plain_recover_iterations(plain_model, start.to(compute.device), labels.to(compute.device), iterations)
 
     def ours() -> None:
-        inversion.invert(model, start, part, data, settings)
+        with as_in_a_stage(compute.device):
+            inversion.invert(model, start, part, data, settings)
 
     figures = alternate(compute.device, repeats, plain, ours)
     return [Figure(figure.seconds / iterations, figure.peak) for figure in figures]
@@ -123,7 +135,8 @@ def student(chosen: Student, compute: Compute, repeats: int, epochs: int) -> lis
             schedule=schedule.cosine(epochs),
             test_every=epochs,
         )
-        train.fit(model, course, lambda _: train.Score(0.0, 0.0, 0.0), compute)
+        with as_in_a_stage(compute.device):
+            train.fit(model, course, lambda _: train.Score(0.0, 0.0, 0.0), compute)
 
     def plain() -> None:
         plain_student_epochs(plain_model, plain_teacher, chosen, images, labels, epochs)

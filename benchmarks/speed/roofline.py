@@ -14,7 +14,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed.measure import alternate, described, network, no_progress
+from benchmarks.speed.measure import alternate, as_in_a_stage, described, network, no_progress
 from ddbench.kit import inversion, rng
 from ddbench.types import Compute, Precision
 
@@ -54,7 +54,8 @@ def recovering(compute: Compute, architecture: str, size: int, batch: int) -> Ca
     part = inversion.Part(0, torch.arange(batch), compute)
 
     def iterate(iterations: int) -> None:
-        inversion.invert(model, start, part, data, replace(settings, iterations=iterations))
+        with as_in_a_stage(compute.device):
+            inversion.invert(model, start, part, data, replace(settings, iterations=iterations))
 
     return iterate
 
@@ -72,6 +73,7 @@ def main(  # noqa: PLR0913, PLR0917 - as many as there are options
     name: str, precision: Precision, architecture: str, size: int, batch: int, iterations: int, side: int, repeats: int
 ) -> None:
     """Print roofline and profile."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # the peak is of what convolutions use
     compute = Compute(torch.device(name), precision, 0, no_progress, note=print)
     iterate = recovering(compute, architecture, size, batch)
     with FlopCounterMode(display=False) as counter:
