@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FIRST_WEIGHT = 10.0  # of the layer that comes first in the network, as in the code of SRe2L and DWA
+_FUSED = ("cuda", "xpu")  # reduce bfloat16 into float32, too
 _PIECE = 1 << 14  # values per channel that the CPU's running float32 sum adds up without losing digits
 
 
@@ -195,14 +196,22 @@ def _direction(gap: Tensor, length: Tensor) -> Tensor:
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance per channel, at least float32; torch's own fused batch-norm reduction."""
-    if features.device.type != "cpu":
+    if features.device.type in _FUSED:
         return torch.batch_norm_update_stats(features, None, None, 0.0)
+    if features.device.type != "cpu":
+        return _reduced(features.float())
     if features.dtype in (torch.bfloat16, torch.float16):
         features = features.float()
     rows = max(1, _PIECE * len(features) * features.shape[1] // features.numel())
     if rows >= len(features):
         return torch.batch_norm_update_stats(features, None, None, 0.0)
     return _pooled_moments(torch.split(features, rows))
+
+
+def _reduced(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance per channel where torch has no fused reduction, as on MPS."""
+    variance, mean = torch.var_mean(features, [0, *range(2, features.dim())], correction=0)
+    return mean, variance
 
 
 def _pooled_moments(pieces: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

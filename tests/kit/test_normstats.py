@@ -125,6 +125,12 @@ def test_autocast_does_not_reach_the_statistics() -> None:
     assert inside == plain
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 5), (6, 4, 5, 3)])
+def test_devices_without_a_fused_reduction_have_the_same_statistics(shape: tuple[int, ...]) -> None:
+    features = numbers(*shape) + 3
+    torch.testing.assert_close(normstats._reduced(features), normstats._moments(features))
+
+
 def test_statistics_that_already_match_give_a_gradient_of_zero() -> None:
     features = torch.tensor([[-1.0], [1.0]], requires_grad=True)
     mean, variance = normstats.channel_distances(features, torch.zeros(1), torch.ones(1))
