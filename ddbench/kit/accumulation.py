@@ -60,7 +60,20 @@ def is_separable(model: nn.Module, images: Tensor) -> bool:
 
 
 def kept_in_host_memory(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which autograd keeps tensors in the host's memory: the same bits, slower."""
+    """Return a context in which autograd keeps tensors in the host's memory: the same bits, slower.
+
+    They come back as they lay, unlike from ``torch.autograd.graph.save_on_cpu``: in another layout other kernels run.
+    """
     if device.type == "cpu":
         return nullcontext()
-    return torch.autograd.graph.save_on_cpu(pin_memory=device.type == "cuda")
+    on_cuda = device.type == "cuda"
+
+    def away(tensor: Tensor) -> tuple[torch.device, Tensor]:
+        kept = torch.empty_like(tensor, device="cpu", pin_memory=on_cuda)
+        return tensor.device, kept.copy_(tensor, non_blocking=on_cuda)
+
+    def back(kept: tuple[torch.device, Tensor]) -> Tensor:
+        place, tensor = kept
+        return tensor.to(place, non_blocking=on_cuda)
+
+    return torch.autograd.graph.saved_tensors_hooks(away, back)
