@@ -85,19 +85,20 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
     """Test a network, in eval mode, on a whole split; its mode is put back afterwards.
 
     Top-5 counts the true class among the five highest logits, or among all where there are fewer classes.
-    Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``.
+    Images are read and moved a batch at a time, unless they are ``ddbench.kit.reading.resident``. A second attempt
+    reads the same batches, on which it depends what a split draws, and sends them through the network in parts.
     """
     labels, training = examples.labels.to(compute.device), model.training
     summing = compute.device if compute.device.type == "cuda" else torch.device("cpu")  # MPS has no float64
     totals, confidences, hits = torch.zeros(3, dtype=torch.float64, device=summing), [], []
-    at_once = SCORED_AT_ONCE // compute.parts
     model.eval()
     # not inference mode: networks that cache tables of positions in a forward pass could not train on with them
     with torch.no_grad(), device.autocast(compute):
-        for start in range(0, len(labels), at_once):
-            part = slice(start, start + at_once)
-            images = pixels.normalise(device.place_images(examples.images(part), compute.device), data)
-            logits = model(images).float()
+        for start in range(0, len(labels), SCORED_AT_ONCE):
+            part = slice(start, start + SCORED_AT_ONCE)
+            read = examples.images(part).split(-(-SCORED_AT_ONCE // compute.parts))
+            images = (pixels.normalise(device.place_images(some, compute.device), data) for some in read)
+            logits = torch.cat([model(some).float() for some in images])
             totals += _sums(logits, labels[part]).to(summing).double()
             confidence, taken = logits.softmax(1).max(1)
             confidences.append(confidence)

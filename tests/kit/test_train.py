@@ -5,6 +5,7 @@ import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -275,6 +276,19 @@ def test_a_second_attempt_draws_the_numbers_of_the_first() -> None:
             torch.manual_seed(3)
             curves.append([point.loss for point in trained(nn.Dropout(0.5), parts)[0].curve])
     assert curves[0] == curves[1]
+
+
+def test_a_second_attempt_reads_the_batches_of_the_first_and_scores_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "SCORED_AT_ONCE", 7)
+    toy, read, seen = ToyDataset(), list[slice](), list[int]()
+    test = toy.open("test", PLACE)
+    noted = SimpleNamespace(labels=test.labels, images=lambda part: read.append(part) or test.images(part))
+    model = toy_net(toy)
+    model.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    whole, cut = (train.score(model, noted, toy.spec(PLACE), replace(compute(), parts=parts)) for parts in (1, 2))
+    assert read[: len(read) // 2] == read[len(read) // 2 :]
+    assert (max(seen[: len(read) // 2]), max(seen[len(read) // 2 :])) == (7, 4)
+    assert (cut.top1, cut.loss) == pytest.approx((whole.top1, whole.loss), rel=1e-5)
 
 
 def test_a_replayed_training_has_the_curve_of_a_plain_one(
