@@ -282,7 +282,8 @@ def make_repeatable(seed: int, device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
-        torch.utils.deterministic.fill_uninitialized_memory = False  # every output would be written twice
+        # else every output would be written twice
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module's property
 
 
 def require_device(name: str) -> None:

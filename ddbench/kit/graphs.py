@@ -106,9 +106,9 @@ class Replayed(nn.Module):
 class _Captured:
     """A function of images of one shape, and its slope, as two graphs that read and write the same memory each time.
 
-    Done by hand, as ``torch.cuda.make_graphed_callables`` keeps what autograd recorded: its nodes at the weights would
-    then take gradients on the capture's stream ever after, and may let the capture of another shape fail. Nor may other
-    threads read images while it captures, or graphs wait for Python's collector, which must not end one in a capture.
+    Done by hand: ``torch.cuda.make_graphed_callables`` keeps what autograd recorded, whose nodes at the weights would
+    take gradients on the capture's stream ever after, and may let the capture of another shape fail. With it other
+    threads could not read images during a capture, and graphs would wait for Python's collector to be freed.
     """
 
     def __init__(self, function: Function, images: Tensor, weights: Sequence[Tensor]) -> None:

@@ -30,6 +30,7 @@ def seeded(seed: int, *names: str | int) -> Iterator[None]:
     The state of before is restored afterwards, on the CPU and, once CUDA has started, on every device of it. It is not
     started here: that would take memory of every GPU, also in processes that compute elsewhere.
     """
-    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if started else ()):
         torch.manual_seed(derive(seed, *names))
         yield

@@ -96,7 +96,7 @@ def score(model: nn.Module, examples: Examples, data: DatasetSpec, compute: Comp
     with torch.no_grad(), device.autocast(compute):
         for start in range(0, len(labels), SCORED_AT_ONCE):
             part = slice(start, start + SCORED_AT_ONCE)
-            read = examples.images(part).split(-(-SCORED_AT_ONCE // compute.parts))
+            read = torch.split(examples.images(part), -(-SCORED_AT_ONCE // compute.parts))
             images = (pixels.normalise(device.place_images(some, compute.device), data) for some in read)
             logits = torch.cat([model(some).float() for some in images])
             totals += _sums(logits, labels[part]).to(summing).double()

@@ -75,7 +75,8 @@ class Stored:
         """
         if task.views is None:
             raise UserError("labels 'stored' need an exam that tells its views: take other labels or another exam")
-        ask, epochs = asking.asked(task, self.teacher_mode), min(task.views.epochs, self.epochs or task.views.epochs)
+        epochs = min(task.views.epochs, self.epochs or task.views.epochs)
+        ask = asking.asked(task, self.teacher_mode, calls=epochs)  # at the least
         shown = _shown(task.views.of(0))
         stored: dict[str, Tensor] = {}
         for epoch in range(epochs):

@@ -308,11 +308,11 @@ def test_a_gpu_is_told_to_be_repeatable_without_filling_memory_that_it_writes_an
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     bench.make_repeatable(0, torch.device("cpu"))
-    assert torch.utils.deterministic.fill_uninitialized_memory
+    assert torch._C._get_deterministic_fill_uninitialized_memory()
     bench.make_repeatable(0, torch.device("cuda"))
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
-    assert not torch.utils.deterministic.fill_uninitialized_memory
+    assert not torch._C._get_deterministic_fill_uninitialized_memory()
 
 
 def test_the_processor_and_auto_are_always_there() -> None:

@@ -282,8 +282,13 @@ def test_a_second_attempt_reads_the_batches_of_the_first_and_scores_the_same(mon
     monkeypatch.setattr(train, "SCORED_AT_ONCE", 7)
     toy, read, seen = ToyDataset(), list[slice](), list[int]()
     test = toy.open("test", PLACE)
-    noted = SimpleNamespace(labels=test.labels, images=lambda part: read.append(part) or test.images(part))
     model = toy_net(toy)
+
+    def images(part: slice) -> Tensor:
+        read.append(part)
+        return test.images(part)
+
+    noted = SimpleNamespace(labels=test.labels, images=images)
     model.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
     whole, cut = (train.score(model, noted, toy.spec(PLACE), replace(compute(), parts=parts)) for parts in (1, 2))
     assert read[: len(read) // 2] == read[len(read) // 2 :]
