@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ddbench.kit import graphs
 
@@ -66,7 +66,8 @@ class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         if func in _WAITING:
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
         result = func(*args, **(kwargs or {}))
-        self.graph.steps.append((func, args, kwargs or {}, tree_leaves(result)))
+        noted = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs or {}, tree_leaves(result)))
+        self.graph.steps.append((func, *noted))  # memory alone, of which autograd knows nothing
         return result
 
 

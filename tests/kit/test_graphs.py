@@ -7,11 +7,12 @@ import gc
 import itertools
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
 from ddbench.kit import device, graphs
 from ddbench.types import Compute
@@ -177,6 +178,28 @@ def test_slopes_that_are_0_but_for_rounding_do_not_tell_a_replay_from_a_plain_ca
     assert (plain[bias] - laid_otherwise[bias]).norm() > 1e-3 * plain[bias].norm()
     assert graphs._alike(laid_otherwise, plain, 1e-3)
     assert not graphs._alike([plain[0] * 1.1, *plain[1:]], plain, 1e-3)
+
+
+@pytest.mark.usefixtures("emulated")
+def test_nothing_that_autograd_recorded_in_a_capture_takes_gradients_afterwards() -> None:
+    """Its nodes belong to the stream of the capture: another could not be captured, or has to wait for it."""
+    model = network().train()
+    weight = model.get_parameter("0.weight")
+
+    def noted() -> Any:
+        return get_gradient_edge(weight).node.metadata
+
+    def function(batch: Tensor) -> Tensor:
+        result: Tensor = model(batch)
+        noted()["recorded"] = True
+        return result
+
+    replayed = graphs.Replayed(function, model, compute("cpu", []), ())
+    result = replayed(images())
+    assert "recorded" not in noted()
+    plain = function(images())
+    assert "recorded" in noted()
+    assert torch.equal(result, plain)
 
 
 @pytest.mark.usefixtures("uncollected")
