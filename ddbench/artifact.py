@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
+import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +17,16 @@ from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.keys import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
 META = "meta.json"
 _SUFFIX = ".safetensors"
+_ANY_FILE = 0o666
+_FILE = re.compile(r"\w[\w.-]*")
+_LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}  # what else keeps a file from being read can be mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,14 @@ class Artifact:
     @property
     def nbytes(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.folder.iterdir())
+        return weight(self.folder.glob("*"))
 
     @property
     def changed(self) -> float:
-        """When it came here, in seconds of the epoch."""
-        return self.folder.stat().st_mtime
+        """When it came here, in seconds of the epoch; what has just gone is no age."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.folder.stat().st_mtime
+        return math.inf
 
     def meta(self) -> dict[str, Any]:
         """Return what was stored beside the tensors.
@@ -117,6 +126,7 @@ class Draft:
         try:
             with writing(self.store):
                 save_file(content, path)
+                path.chmod(self.folder.stat().st_mode & _ANY_FILE)  # safetensors lets nobody else read, whatever umask
                 sync(path)
         except SafetensorError as error:  # its form of an OSError
             raise UserError(_unwritten(self.store, str(error).rpartition("rror: ")[2])) from None
@@ -150,11 +160,34 @@ def opened(content: bytes, called: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
         checksum, found = document.pop("checksum"), digest(document)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise CorruptArtifactError(f"{called} cannot be read: {error}") from error
     if found != checksum:
         raise CorruptArtifactError(f"{called} does not match its checksum")
+    if not _are_files(document.get("files")):
+        raise CorruptArtifactError(f"{called} does not say what its files are")
     return document  # type: ignore[no-any-return]
+
+
+def _are_files(found: Any) -> bool:
+    """Tell whether a meta names files, none of them elsewhere, as that of a stranger's store might."""
+    return isinstance(found, dict) and all(
+        _FILE.fullmatch(name)
+        and isinstance(file, dict)
+        and isinstance(file.get("sha256"), str)
+        and isinstance(file.get("bytes"), int)
+        for name, file in found.items()
+    )
+
+
+def weight(paths: Iterable[Path]) -> int:
+    """Return the bytes of the files among some paths; what has just gone weighs nothing."""
+    nbytes = 0
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            nbytes += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return nbytes
 
 
 @contextlib.contextmanager
@@ -183,16 +216,28 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _read(path: Path) -> bytes:
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tell what is lost from what can be read as soon as the user has mended something.
+
+    Raises:
+        CorruptArtifactError: in place of an OSError that says so.
+        UserError: in place of another: permissions, too many open files, a network drive that went.
+    """
     try:
-        return path.read_bytes()
+        yield
     except OSError as error:
-        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error
+        reason = f"{path} cannot be read: {error.strerror or error}"
+        if error.errno in _LOST:
+            raise CorruptArtifactError(reason) from error
+        raise UserError(f"{reason}; mend that and run again, nothing of it is lost") from None
+
+
+def _read(path: Path) -> bytes:
+    with reading(path), path.open("rb") as file:
+        return file.read()
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CorruptArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

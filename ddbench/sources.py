@@ -70,11 +70,18 @@ def read(source: Path, on_bad: Callable[[UserError], None]) -> Found:
     Raises:
         UserError: nothing is there, or no results are.
     """
-    if not source.is_file():
+    if not _is_file(source):
         return _of_folder(source, on_bad)
     own = _is_result(source)
     table = tidy(_document(source, on_bad)) if own else _exported(source)
     return Found(table, [str(source)] * len(table), [own] * len(table))
+
+
+def _is_file(source: Path) -> bool:
+    try:
+        return source.is_file()
+    except OSError as error:
+        raise UserError(f"{source} cannot be read: {error.strerror}") from None
 
 
 def _of_folder(folder: Path, on_bad: Callable[[UserError], None]) -> Found:

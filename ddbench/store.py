@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from ddbench.artifact import META, Artifact, Draft, sync, writing
+from ddbench.artifact import META, Artifact, Draft, reading, sync, weight, writing
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.keys import digest
 
@@ -79,7 +79,9 @@ class Store:
 
     def has(self, kind: str, key: str) -> bool:
         """Tell whether an artifact is there; its content is not looked at."""
-        return (self.artifact(kind, key).folder / META).is_file()
+        file = self.artifact(kind, key).folder / META
+        with reading(file):
+            return file.is_file()
 
     def present(self, names: Iterable[Name]) -> set[Name]:
         """Return which artifacts of many are there, as ``has`` tells."""
@@ -129,8 +131,12 @@ class Store:
         return Draft(self.root, folder)
 
     def sweep(self, limit: float) -> int:
-        """Delete the drafts in which nothing has changed since a time, in seconds of the epoch; returns how many."""
-        return self._sweep((self.root / "drafts").glob("*"), limit)
+        """Delete the drafts in which nothing has changed since a time, in seconds of the epoch; returns how many.
+
+        Those of a stage that is being computed stay: a teacher may train for days before it is written.
+        """
+        drafts = (self.root / "drafts").glob("*")
+        return self._sweep((each for each in drafts if not self.is_locked(each.name.rsplit(".", 2)[0])), limit)
 
     def _sweep(self, folders: Iterable[Path], limit: float) -> int:
         old = [folder for folder in folders if _last_change(folder) <= limit]
@@ -152,7 +158,7 @@ class Store:
 
     def workspace_bytes(self) -> int:
         """Return the bytes in all workspaces."""
-        return sum(file.stat().st_size for file in (self.root / "workspaces").rglob("*") if file.is_file())
+        return weight((self.root / "workspaces").rglob("*"))
 
     def abandon(self, key: str) -> bool:
         """Delete a workspace, unless somebody is just computing its stage; tells whether it did."""
@@ -233,11 +239,9 @@ class Store:
 
 def require_writable(folder: Path, what: str, option: str) -> None:
     """Raise a UserError unless files can be made in a folder; a missing folder is judged by its nearest parent."""
-    nearest = folder.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
+    places = (folder.absolute(), *folder.absolute().parents)
     try:
-        with tempfile.TemporaryFile(dir=nearest):
+        with tempfile.TemporaryFile(dir=next(place for place in places if place.exists())):
             return
     except OSError as error:
         raise UserError(f"{what} {folder} cannot be written: {error.strerror}; name another by {option}") from None
@@ -255,10 +259,13 @@ def _moved(folder: Path, place: Path) -> bool:
 
 
 def _is_sound(folder: Path) -> bool:
+    """Tell whether an artifact is sound; of what cannot be read just now nobody knows that it is not."""
     try:
         Artifact("", "", folder).verify()
     except CorruptArtifactError:
         return False
+    except UserError:
+        return True
     return True
 
 

@@ -15,7 +15,8 @@ import torch
 from filelock import Timeout
 from safetensors import SafetensorError
 
-from ddbench.artifact import Artifact, Draft
+from ddbench import frames
+from ddbench.artifact import Artifact, Draft, closed, opened
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.location import default_location
 from ddbench.store import Store, _can_lock, require_writable
@@ -351,6 +352,38 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+def test_a_place_that_may_not_be_looked_at_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    store = Store(tmp_path / "of" / "others")
+    for name in ("exists", "is_file"):
+        monkeypatch.setattr(Path, name, denied)
+    with pytest.raises(UserError, match="others cannot be written: Permission denied"):
+        store.require_writable()
+    with pytest.raises(UserError, match="cannot be read: Permission denied"):
+        store.has("squeeze", KEY)
+    with pytest.raises(UserError, match="others cannot be read: Permission denied"):
+        frames.load(tmp_path / "of" / "others")
+
+
+def test_what_one_stores_the_others_of_a_group_read_as_the_umask_says(store: Store) -> None:
+    before = os.umask(0o002)
+    try:
+        draft = store.draft(KEY)
+        draft.save("weights", TENSORS)
+        store.commit(draft, "squeeze", KEY, {})
+    finally:
+        os.umask(before)
+    folder = store.artifact("squeeze", KEY).folder
+    assert {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()} == {
+        "meta.json": 0o664,
+        "weights.safetensors": 0o664,
+    }
+
+
 def test_asking_whether_a_folder_can_be_written_makes_nothing(tmp_path: Path) -> None:
     require_writable(tmp_path / "a" / "b", "the results folder", "--out")
     assert list(tmp_path.iterdir()) == []
@@ -374,3 +407,77 @@ def test_a_meta_names_size_and_checksum_of_every_file(artifact: Artifact) -> Non
     files = json.loads((artifact.folder / "meta.json").read_text())["files"]
     assert files.keys() == {"batch-00000.safetensors", "batch-00001.safetensors"}
     assert all((artifact.folder / name).stat().st_size == file["bytes"] for name, file in files.items())
+
+
+def test_an_old_draft_goes_unless_its_stage_still_runs(store: Store) -> None:
+    draft = store.draft(KEY)
+    os.utime(draft.folder, (0, 0))
+    with store.lock(KEY):
+        assert store.sweep(time.time()) == 0
+        draft.save("weights", TENSORS)  # after days of training
+    os.utime(draft.folder / "weights.safetensors", (0, 0))
+    os.utime(draft.folder, (0, 0))
+    assert store.sweep(time.time()) == 1
+    assert drafts(store) == []
+
+
+@pytest.mark.parametrize("name", ["meta.json", "batch-00000.safetensors"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE])
+def test_what_cannot_be_read_just_now_is_told_and_neither_corrupt_nor_removed(
+    store: Store, artifact: Artifact, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    whole = Path.open
+
+    def failing(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise OSError(number, os.strerror(number), str(path))
+        return whole(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing)
+        for read in (artifact.verify, lambda: artifact.tensors("batch-00000")):
+            with pytest.raises(UserError, match=rf"{name} cannot be read: {os.strerror(number)}; mend that"):
+                read()
+        store.remove_corrupt("synthesize", KEY)
+    assert artifact.verify()["kind"] == "synthesize"
+
+
+def test_a_sector_that_cannot_be_read_is_corrupt(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: Path, *args: Any, **options: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(Path, "open", failing)
+    with pytest.raises(CorruptArtifactError):
+        artifact.verify()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../../../evil": {"sha256": "0", "bytes": 1}},
+        {"/evil": {"sha256": "0", "bytes": 1}},
+        {"..": {"sha256": "0", "bytes": 1}},
+        {"": {"sha256": "0", "bytes": 1}},
+        {"x": {"bytes": 1}},
+        {"x": {"sha256": "0", "bytes": "1"}},
+        {"x": None},
+        ["x"],
+        None,
+    ],
+)
+def test_a_meta_whose_files_are_none_of_its_folder_s_is_corrupt(files: Any) -> None:
+    with pytest.raises(CorruptArtifactError, match="its files"):
+        opened(closed({"files": files}), "meta")
+
+
+def test_a_meta_nested_too_deeply_is_corrupt(artifact: Artifact) -> None:
+    (artifact.folder / "meta.json").write_text("[" * 10**5)
+    with pytest.raises(CorruptArtifactError):
+        artifact.meta()
+
+
+def test_an_artifact_that_has_just_gone_has_no_bytes_and_no_age(store: Store, artifact: Artifact) -> None:
+    [listed] = store.artifacts()
+    store.remove("synthesize", KEY)
+    assert listed.nbytes == 0
+    assert not listed.changed < time.time()
