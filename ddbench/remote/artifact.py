@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,13 @@ class RemoteArtifact:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in the store."""
+        """Bytes in the store; none of what will be computed anew."""
         if self.size is not None:
             return self.size
-        meta = self.meta()
-        return sum(int(file["bytes"]) for file in meta["files"].values()) + len(closed(meta))
+        with contextlib.suppress(CorruptArtifactError):
+            meta = self.meta()
+            return sum(int(file["bytes"]) for file in meta["files"].values()) + len(closed(meta))
+        return 0
 
     @property
     def folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass
@@ -52,8 +53,8 @@ class Cache:
         Path(lock.lock_file).unlink(missing_ok=True)
 
     def touch(self, artifact: Artifact) -> None:
-        """Note that an artifact is used now."""
-        with writing(self.store.root):
+        """Note that an artifact is used now, unless it has just gone."""
+        with writing(self.store.root), contextlib.suppress(FileNotFoundError):
             os.utime(artifact.folder)
 
     def mark(self, kind: str, key: str) -> None:
@@ -94,9 +95,23 @@ class Cache:
         for _, nbytes, artifact in held:
             if excess <= 0:
                 return
-            if not self.is_pending(artifact.kind, artifact.key) and not self._is_used(artifact.key):
-                self.store.remove(artifact.kind, artifact.key)
+            if self._forgotten(artifact):
                 excess -= nbytes
+
+    def fetching(self, key: str) -> FileLock:
+        """Return the lock under which an artifact is fetched or forgotten."""
+        return self.store.lock(f"{key}.fetch")
+
+    def _forgotten(self, artifact: Artifact) -> bool:
+        """Delete an artifact that nobody uses, fetches or has to upload; tells whether it did."""
+        try:
+            with self.fetching(artifact.key).acquire(blocking=False):
+                if self.is_pending(artifact.kind, artifact.key) or self._is_used(artifact.key):
+                    return False
+                self.store.remove(artifact.kind, artifact.key)
+        except Timeout:
+            return False
+        return True
 
     def _is_used(self, key: str) -> bool:
         """Tell whether a running stage reads an artifact; what dead processes left is cleared away."""

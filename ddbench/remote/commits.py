@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ddbench.store import Name
 
 _MOMENT = "%Y%m%dT%H%M%SZ"
+_PLACE = re.compile(r"artifacts/(\w+)/(\w+)\.json")
+_DATA = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,9 @@ class Commits:
         self._objects.delete([_place(name)])
 
     def listing(self, kind: str = "") -> dict[Name, Found]:
-        """Return the artifacts of a kind, or all, by one listing."""
+        """Return the artifacts of a kind, or all, by one listing; other objects are passed over."""
         found = self._objects.listing(f"artifacts/{kind}".rstrip("/"))
-        named = ((place.removesuffix(".json").split("/"), info) for place, info in found.items())
-        return {(parts[1], parts[2]): info for parts, info in named if len(parts) == 3}
+        return {(named[1], named[2]): info for place, info in found.items() if (named := _PLACE.fullmatch(place))}
 
 
 def began(data: str) -> float:
@@ -93,8 +95,10 @@ def _place(name: Name) -> str:
 def _opened(content: bytes, place: str) -> Read:
     try:
         found = json.loads(content)
-        return Commit(str(found["data"]), opened(json.dumps(found["meta"]).encode(), place))
-    except (ValueError, KeyError, TypeError) as error:
+        data = _DATA.fullmatch(found["data"])
+        meta = opened(json.dumps(found["meta"]).encode(), place)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return CorruptArtifactError(f"{place} cannot be read: {error}")
     except CorruptArtifactError as error:
         return error
+    return Commit(data[0], meta) if data else CorruptArtifactError(f"{place} does not say where its data is")

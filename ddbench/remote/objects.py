@@ -32,6 +32,7 @@ _BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 _ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, NotImplementedError, TypeError)
 _NO_HOPE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound")  # names: botocore may not be there
 _OWN_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_PATTERN = "*?["  # file systems would take it for a pattern
 _CHANGED = ("LastModified", "updated", "mtime", "last_modified", "created")  # what file systems call it
 
 
@@ -88,6 +89,8 @@ class Objects:
         try:
             self._tried(lambda: self._files.get_file(self._path(name), str(path)))
         except FileNotFoundError:
+            if not path.parent.exists():
+                raise
             raise KeyError(name) from None
 
     def upload(self, path: Path, name: str) -> None:
@@ -194,6 +197,8 @@ def _file_system(address: Address) -> tuple[Any, str]:
         raise UserError(f"the store {address} needs a package that is not installed: {how}") from None
     except ValueError as error:
         raise UserError(f"the store {address} cannot be opened: {hide_secrets(one_line(error))}") from None
+    if set(_PATTERN) & set(root):
+        raise UserError(f"the store {address} cannot be opened: its name holds one of {_PATTERN}; take another")
     return files, root.rstrip("/")
 
 

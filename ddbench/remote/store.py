@@ -19,8 +19,9 @@ from ddbench.location import cache_limit, hide_secrets
 from ddbench.plugins import one_line
 from ddbench.remote.artifact import RemoteArtifact
 from ddbench.remote.cache import Cache
-from ddbench.remote.commits import Commit, Commits, began
+from ddbench.remote.commits import Commit, Commits
 from ddbench.remote.objects import Objects
+from ddbench.remote.uploads import uploads
 from ddbench.store import Store, require_writable
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ class RemoteStore:
     def artifacts(self) -> Iterator[RemoteArtifact]:
         """Yield every artifact, sorted by kind and key, by two listings."""
         data: Counter[str] = Counter()
-        for place, found in self._objects.listing("data").items():
-            data[place.split("/")[1]] += found.nbytes
+        for (key, _), upload in uploads(self._objects).items():
+            data[key] += upload.nbytes
         for (kind, key), found in sorted(self._commits.listing().items()):
             yield RemoteArtifact(kind, key, self, found.nbytes + data[key], found.changed)
 
@@ -146,37 +147,44 @@ class RemoteStore:
         """Return an artifact's copy on this machine, which stays until ``close``; it is fetched if there is none.
 
         Raises:
-            CorruptArtifactError: it is not in the store, or its meta is not sound.
+            CorruptArtifactError: it is not in the store, or not sound there.
             UserError: the store does not answer, or the copy cannot be written.
         """
         if key not in self._pins:
             self._pins[key] = self.cache.pin(key)
         copy = self.near.artifact(kind, key)
-        with self.near.lock(f"{key}.fetch"):
-            if not self.near.has(kind, key):
+        with self.cache.fetching(key):
+            fresh = not self.near.has(kind, key)
+            if fresh:
                 with self._downloaded(kind, key) as draft:
                     self.near.put(draft, kind, key)
-                self.cache.grown(copy.nbytes)
-        self.cache.touch(copy)
+            self.cache.touch(copy)
+        if fresh:
+            self.cache.grown(copy.nbytes)
         return copy
 
     def fetched_again(self, kind: str, key: str) -> Artifact:
-        """Drop a copy that was found corrupt and fetch another; if that is corrupt too, it leaves the store.
+        """Fetch an artifact once more whose copy was found corrupt; if it comes corrupt again, it leaves the store.
 
         Raises:
-            CorruptArtifactError: it was.
+            CorruptArtifactError: it did.
         """
-        self.near.remove(kind, key)
         before = self._commits.read((kind, key))
         try:
-            copy = self.fetched(kind, key)
-            copy.verify()
-        except CorruptArtifactError as error:
+            self._drop_corrupt_copy(kind, key)
+            return self.fetched(kind, key)
+        except CorruptArtifactError:
             now = self._commits.read((kind, key))
             if isinstance(now, CorruptArtifactError) or now == before:  # else another has made it anew meanwhile
                 self.remove(kind, key)
-            raise CorruptArtifactError(f"{error}; run again to compute it anew") from None
-        return copy
+            raise
+
+    def _drop_corrupt_copy(self, kind: str, key: str) -> None:
+        with self.cache.fetching(key):
+            try:
+                self.near.artifact(kind, key).verify()
+            except CorruptArtifactError:  # else another process has fetched it anew meanwhile
+                self.near.remove(kind, key)
 
     def verified(self, kind: str, key: str) -> dict[str, Any]:
         """Fetch every byte anew and compare checksums; returns the meta.
@@ -184,18 +192,15 @@ class RemoteStore:
         Raises:
             CorruptArtifactError: a file is missing or differs.
         """
-        with self._downloaded(kind, key) as draft:
-            try:
-                return Artifact(kind, key, draft.folder).verify()
-            except CorruptArtifactError:
-                raise CorruptArtifactError(f"{kind} {key} in {self.location} does not match its checksums") from None
+        with self.cache.fetching(key), self._downloaded(kind, key) as draft:
+            return Artifact(kind, key, draft.folder).meta()
 
     @contextlib.contextmanager
     def _downloaded(self, kind: str, key: str) -> Iterator[Draft]:
-        """Yield an artifact's files in a draft, which goes afterwards unless it was put in its place.
+        """Yield an artifact's files, verified, in a draft, which goes afterwards unless it was put in its place.
 
         Raises:
-            CorruptArtifactError: something of it is missing.
+            CorruptArtifactError: something of it is missing or differs.
         """
         commit = self._sound_commit(kind, key)
         draft = self.near.draft(f"{key}.fetch")
@@ -204,9 +209,17 @@ class RemoteStore:
                 self._download(f"{_data(key, commit)}/{name}", draft.folder / name)
             draft.files.update(commit.meta["files"])
             draft.seal(commit.meta)
+            self._require_sound(Artifact(kind, key, draft.folder))
             yield draft
         finally:
             self.near.discard(draft)
+
+    def _require_sound(self, downloaded: Artifact) -> None:
+        try:
+            downloaded.verify()
+        except CorruptArtifactError:
+            what = f"{downloaded.kind} {downloaded.key} in {self.location}"
+            raise CorruptArtifactError(f"{what} does not match its checksums") from None
 
     def _download(self, name: str, path: Path) -> None:
         try:
@@ -278,14 +291,14 @@ class RemoteStore:
             self.remove(kind, key)
 
     def sweep(self, limit: float) -> int:
-        """Delete data that nothing commits, and drafts here, both begun before a time; returns how many of both."""
-        places = {place: tuple(place.split("/")[1:3]) for place in self._objects.listing("data")}
-        old = {(key, data) for key, data in places.values() if began(data) <= limit}
-        committed = [name for name in self._commits.listing() if name[1] in {key for key, _ in old}]
-        found = self._commits.read_many(committed)
+        """Delete data that nothing commits, and drafts here, both untouched since a time; returns how many of both."""
+        old = {name: upload for name, upload in uploads(self._objects).items() if upload.changed <= limit}
+        keys = {key for key, _ in old}
+        found = self._commits.read_many(name for name in self._commits.listing() if name[1] in keys)
         kept = {(name[1], commit.data) for name, commit in found.items() if isinstance(commit, Commit)}
-        self._objects.delete(place for place, name in places.items() if name in old - kept)
-        return len(old - kept) + self.near.sweep(limit)
+        orphans = [upload for name, upload in old.items() if name not in kept]
+        self._objects.delete(place for upload in orphans for place in upload.places)
+        return len(orphans) + self.near.sweep(limit)
 
     def require_writable(self) -> None:
         """Raise a UserError if artifacts cannot be written here, or not kept on this machine."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,9 @@ def test_a_store_under_a_url_is_run_on_counted_verified_and_pruned_alike(
 
     damaged = next(path for path in files.find(f"{root}/data"))
     files.pipe_file(damaged, files.cat_file(damaged)[:-1])
-    files.pipe_file(f"{root}/data/{'ab' * 32}/20200101T000000Z-1/x", b"left by a killed upload")
+    orphan = f"{root}/data/{'ab' * 32}/20200101T000000Z-1/x"
+    files.pipe_file(orphan, b"left by a killed upload")
+    files.store[orphan].created = datetime(2020, 1, 1, tzinfo=UTC)
     ended = command("cache", "verify", "--store", url)
     assert ended.code == 3
     assert ended.out.splitlines()[-1] == "6 artifacts verified, 1 corrupt"

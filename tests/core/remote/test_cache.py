@@ -97,3 +97,17 @@ def test_room_is_made_at_once_and_then_for_every_twentieth_that_was_added(
     for _ in range(20):
         cache.grown(cache.limit // 100)
     assert len(made) == 1 + 20 // 6  # five hundredths are a twentieth, the sixth is more
+
+
+def test_who_makes_room_does_not_mind_that_another_does_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = list(cache.store.artifacts())
+    cache.store.remove("squeeze", KEYS[0])
+    monkeypatch.setattr(cache.store, "artifacts", lambda: iter(listed))
+    cache.make_room()
+    assert [key for key in KEYS if cache.store.has("squeeze", key)] == KEYS[1:]
+
+
+def test_what_is_just_being_fetched_stays(cache: Cache) -> None:
+    with cache.store.lock(f"{KEYS[0]}.fetch"):  # by a stage that will read it, and has pinned it a moment too late
+        cache.make_room()
+    assert left(cache) == [KEYS[0], KEYS[2]]

@@ -176,3 +176,9 @@ def test_patience_is_a_number_of_seconds(memory: Address, monkeypatch: pytest.Mo
     monkeypatch.setenv("DDBENCH_STORE_PATIENCE", text)
     with pytest.raises(UserError, match="DDBENCH_STORE_PATIENCE"):
         Objects(memory, None)
+
+
+@pytest.mark.parametrize("name", ["run[1]", "a*", "what?"])
+def test_a_place_that_would_be_a_pattern_is_refused(memory: Address, name: str) -> None:
+    with pytest.raises(UserError, match=r"holds one of \*\?\["):
+        Objects(Address(f"{memory.url}/{name}"), None)

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
 import pickle
+import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
+from ddbench.artifact import closed
 from ddbench.errors import CorruptArtifactError, UserError
 from ddbench.remote.store import RemoteStore
 from ddbench.store import Store, open_store
@@ -48,8 +54,11 @@ def objects(address: Address) -> dict[str, bytes]:
     return {path.removeprefix(f"{root}/"): files.cat_file(path) for path in files.find(root)}
 
 
-def overwrite(address: Address, name: str, content: bytes) -> None:
-    fsspec.filesystem("memory").pipe_file(f"{address.url.removeprefix('memory:/')}/{name}", content)
+def overwrite(address: Address, name: str, content: bytes, *, old: bool = False) -> None:
+    files, path = fsspec.filesystem("memory"), f"{address.url.removeprefix('memory:/')}/{name}"
+    files.pipe_file(path, content)
+    if old:
+        files.store[path].created = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def data_of(address: Address) -> list[str]:
@@ -168,7 +177,7 @@ def test_data_that_is_corrupt_in_the_store_is_told_and_leaves_it(machines: list[
     commit(machines[0])
     [data] = data_of(memory)
     overwrite(memory, data, objects(memory)[data][:-1] + b"?")
-    with pytest.raises(CorruptArtifactError, match="run again to compute it anew"):
+    with pytest.raises(CorruptArtifactError, match=rf"{KEY} in memory://.* does not match its checksums"):
         machines[1].artifact("synthesize", KEY).tensors("batch-00000")
     assert not machines[1].has("synthesize", KEY)
     assert objects(memory) == {}
@@ -236,7 +245,7 @@ def test_data_that_no_meta_names_is_swept_when_it_is_old(machines: list[RemoteSt
     commit(machines[0])
     kept = set(objects(memory))
     for orphan in (f"data/{KEY}/20200101T000000Z-1/x", f"data/{OTHER}/20200101T000000Z-2/x", f"data/{OTHER}/strange/x"):
-        overwrite(memory, orphan, b"x")
+        overwrite(memory, orphan, b"x", old=True)
     young = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     overwrite(memory, f"data/{OTHER}/{young}-3/x", b"x")
     assert machines[1].sweep(time.time() - 3600) == 2
@@ -283,3 +292,111 @@ def test_a_store_passes_between_processes_as_its_address(memory: Address) -> Non
 
 def test_a_folder_is_a_folder_store(tmp_path: Path) -> None:
     assert isinstance(open_store(tmp_path), Store)
+
+
+def commit_of(address: Address, **changes: Any) -> dict[str, Any]:
+    """Return what commits the artifact, parts of its meta replaced and sealed anew."""
+    found = json.loads(objects(address)[f"artifacts/synthesize/{KEY}.json"])
+    meta = {name: value for name, value in found["meta"].items() if name != "checksum"} | changes
+    return {**found, "meta": json.loads(closed(meta))}
+
+
+def test_a_strangers_store_writes_nothing_outside_of_the_copy(
+    machines: list[RemoteStore], memory: Address, tmp_path: Path
+) -> None:
+    commit(machines[0])
+    name = "../../../../evil"
+    found = commit_of(memory, files={name: {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1}})
+    overwrite(memory, f"artifacts/synthesize/{KEY}.json", json.dumps(found).encode())
+    overwrite(memory, f"data/{KEY}/{found['data']}/{name}", b"x")
+    with pytest.raises(CorruptArtifactError, match="its files"):
+        assert not machines[1].artifact("synthesize", KEY).folder
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.mark.parametrize("data", ["../..", "..", "", "a/b", "*"])
+def test_a_strangers_store_names_no_data_outside_of_its_own_place(
+    machines: list[RemoteStore], memory: Address, data: str
+) -> None:
+    commit(machines[0])
+    found = {**commit_of(memory), "data": data}
+    overwrite(memory, f"artifacts/synthesize/{KEY}.json", json.dumps(found).encode())
+    with pytest.raises(CorruptArtifactError):
+        machines[1].find("synthesize", KEY)
+    machines[1].remove("synthesize", KEY)
+    assert len(data_of(memory)) == 1
+
+
+def test_objects_that_are_no_artifacts_are_passed_over(machines: list[RemoteStore], memory: Address) -> None:
+    commit(machines[0])
+    strange = ("data/README", "artifacts/README", "artifacts/squeeze/notes.txt", "artifacts/../..json", "data/x/y")
+    for name in (*strange, "artifacts/squeeze/*.json"):
+        overwrite(memory, name, b"x")
+    before = objects(memory)
+    assert [(artifact.kind, artifact.key) for artifact in machines[1].artifacts()] == [("synthesize", KEY)]
+    assert machines[1].sweep(time.time() + 3600) == 0
+    assert objects(memory) == before
+
+
+def test_data_of_an_upload_under_way_is_not_swept_though_its_machine_s_clock_is_days_behind(
+    machines: list[RemoteStore], memory: Address
+) -> None:
+    overwrite(memory, f"data/{KEY}/20200101T000000Z-1/first", b"x", old=True)
+    overwrite(memory, f"data/{KEY}/20200101T000000Z-1/second", b"x")
+    assert machines[1].sweep(time.time() - 3600) == 0
+    assert len(data_of(memory)) == 2
+
+
+def test_a_commit_that_is_none_weighs_nothing(machines: list[RemoteStore], memory: Address) -> None:
+    commit(machines[0])
+    overwrite(memory, f"artifacts/synthesize/{KEY}.json", b"{")
+    names = [("synthesize", KEY)]
+    assert machines[1].present(names) == set(names)
+    assert machines[1].artifact("synthesize", KEY).nbytes == 0
+
+
+def test_a_verification_leaves_a_fetch_of_the_same_artifact_alone(
+    machines: list[RemoteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [f"batch-0000{number}" for number in range(2)]
+    draft = machines[0].draft(KEY)
+    for name in files:
+        draft.save(name, TENSORS)
+    machines[0].commit(draft, "synthesize", KEY, META)
+    store = machines[1]
+    rival = copy.copy(store)
+    rival.near = Store(store.near.root)  # another process of this machine
+    verified: list[Any] = []
+    thread = threading.Thread(target=lambda: verified.append(rival.verified("synthesize", KEY)))
+    download = store._objects.download
+
+    def slow(name: str, path: Path) -> None:
+        if name.endswith("1.safetensors") and not thread.ident:
+            thread.start()
+            time.sleep(0.3)
+        download(name, path)
+
+    monkeypatch.setattr(store._objects, "download", slow)
+    store.fetched("synthesize", KEY)
+    thread.join()
+    assert verified == [store.artifact("synthesize", KEY).meta()]
+    assert store.near.artifact("synthesize", KEY).verify()
+
+
+def test_a_copy_that_another_process_drops_says_nothing_of_the_store(
+    machines: list[RemoteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(machines[0])
+    artifact = machines[1].artifact("synthesize", KEY)
+    (artifact.folder / "batch-00000.safetensors").write_bytes(b"rotten")
+    put = machines[1].near.put
+
+    def put_and_lose(draft: Any, kind: str, key: str) -> bool:
+        placed = put(draft, kind, key)
+        machines[1].near.remove(kind, key)  # by a process that found the same rotten copy
+        return placed
+
+    monkeypatch.setattr(machines[1].near, "put", put_and_lose)
+    with pytest.raises(CorruptArtifactError):
+        artifact.tensors("batch-00000")
+    assert machines[0].find("synthesize", KEY) is not None
