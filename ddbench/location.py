@@ -48,15 +48,22 @@ Location: TypeAlias = Path | Address
 
 
 def location(text: str | Path | Address) -> Location:
-    """Return the place that a text names: a folder, also as ``file://``, or the address of a store elsewhere."""
+    """Return the place that a text names: a folder, also as ``file://``, or the address of a store elsewhere.
+
+    Raises:
+        UserError: it is nearly a URL, or empty, as of a variable that is not set: no folder of that name is meant.
+    """
     if isinstance(text, Address):
         return text
-    found = _URL.match(str(text))
-    if isinstance(text, Path) or found is None:
+    if isinstance(text, Path):
+        return text.expanduser()
+    found = _URL.match(text)
+    rest = text[found.end() :] if found else ""
+    if not rest.strip("/") and ("://" in text or not text):
+        raise UserError(f"'{hide_secrets(text)}' is no place of a store: name a folder, or a URL: s3://bucket/prefix")
+    if found is None:
         return Path(text).expanduser()
-    if found[1] in _FOLDERS:
-        return Path(url2pathname(str(text)[found.end() :]))
-    return Address(text.rstrip("/"))
+    return Path(url2pathname(rest)) if found[1] in _FOLDERS else Address(text.rstrip("/"))
 
 
 def default_location() -> Location:

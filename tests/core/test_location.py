@@ -70,3 +70,9 @@ def test_a_limit_that_is_no_amount_is_refused(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("DDBENCH_CACHE_LIMIT", text)
     with pytest.raises(UserError, match="DDBENCH_CACHE_LIMIT"):
         cache_limit()
+
+
+@pytest.mark.parametrize("text", ["", "s3://", "s3:///", "simplecache::s3://bucket/x", "://bucket/x"])
+def test_what_is_nearly_a_url_is_refused_and_taken_for_no_folder(text: str) -> None:
+    with pytest.raises(UserError, match="no place of a store"):
+        location(text)
