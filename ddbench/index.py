@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ LEAST = 1000  # files; fewer are read as soon as an index
 SETTLED_NS = 10 * 10**9  # a file that had just changed may have changed again without another time
 _WORTH = 100  # one in so many files read anew is worth writing all rows again
 _NAME = Path(".ddbench", "index")
+_IGNORED = ".gitignore"
+_MOST_ROWS = 10  # for each file that there is: a small index can claim billions
 _FORMAT = 1
 _LONGEST_HEAD = 200  # bytes
 _PATH = "file"
@@ -43,12 +46,13 @@ def read(listed: Listing) -> tuple[pd.DataFrame, np.ndarray]:
     """Return rows of files that have not changed, in the order of the listing, and which files these are, bool (N,)."""
     import numpy as np
 
-    if len(listed.paths) >= LEAST:
-        for path in _places(listed.folder):
-            for stored in _stored(path):
-                rows, known = _unchanged(listed, stored)
-                return _frame(rows), known
-    return tidy(()), np.zeros(len(listed.paths), bool)
+    count = len(listed.paths)
+    places = _places(listed.folder) if count >= LEAST else ()
+    found = [_unchanged(listed, stored) for path in places for stored in _stored(path, _MOST_ROWS * count)]
+    if not found:
+        return tidy(()), np.zeros(count, bool)
+    rows, known = max(found, key=lambda each: int(each[1].sum()))
+    return _frame(rows), known
 
 
 def write(listed: Listing, numbers: np.ndarray, table: pd.DataFrame) -> None:
@@ -82,18 +86,28 @@ def worth_writing(listed: Listing, fresh: int) -> bool:
 def _places(folder: Path) -> Iterator[Path]:
     from platformdirs import user_cache_path
 
-    yield folder / _NAME
+    own = folder / _NAME
+    if not own.parent.is_symlink() and all(map(_is_plain, (own, own.with_name(_IGNORED)))):
+        yield own
     yield user_cache_path("ddbench") / "results" / digest(os.path.realpath(folder))[:32]
 
 
-def _stored(path: Path) -> Iterator[pa.Table]:
-    """Yield the table of an index, unless it is missing, broken, another's or from other code."""
+def _is_plain(path: Path) -> bool:
+    """Tell whether a path is a file or free: a stranger's folder may hold links to any file of ours, and pipes."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return True
+
+
+def _stored(path: Path, most: int) -> Iterator[pa.Table]:
+    """Yield the table of an index, unless it is missing, broken, another's, from other code or of more rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with contextlib.suppress(OSError, pa.ArrowException), path.open("rb") as file:  # it will be written again
         told, body = file.readline(_LONGEST_HEAD), file.read()
-        if told != _head(body):
+        if told != _head(body) or pq.read_metadata(pa.BufferReader(body)).num_rows > most:
             return
         table = pq.read_table(pa.BufferReader(body), read_dictionary=list(REPEATED), use_threads=False)
         if table.column_names == [*COLUMNS, _PATH, *MARKS]:
@@ -145,7 +159,7 @@ def _write(rows: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
     if path.parent.name == _NAME.parent.name:
-        write_text(path.parent / ".gitignore", "*\n")
+        write_text(path.parent / _IGNORED, "*\n")
     sink = pa.BufferOutputStream()
     words = [name for name in COLUMNS if name not in {*NUMBERS, "key"}]
     pq.write_table(rows, sink, compression="lz4", use_dictionary=words, dictionary_pagesize_limit=_MOST_BYTES_OF_WORDS)

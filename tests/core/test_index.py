@@ -272,3 +272,54 @@ def test_documents_are_read_when_they_are_asked_for(folder: Path, reads: Reads) 
     assert [each["key"] for each in found.documents] == found.frame["key"].tolist()
     assert [each["key"] for each in found.documents[2:]] == found.frame["key"].tolist()[2:]
     assert sorted(reads) == names(0, 1, 2, 2, 3, 3)
+
+
+@pytest.mark.parametrize("link", [".ddbench", ".ddbench/index", ".ddbench/.gitignore"])
+def test_an_index_is_never_written_through_a_link_in_the_folder(
+    folder: Path, reads: Reads, tmp_path: Path, link: str
+) -> None:
+    target = tmp_path / "elsewhere"
+    (target if link == ".ddbench" else folder / ".ddbench").mkdir()
+    file = target / "index" if link == ".ddbench" else target
+    file.write_text("precious")
+    (folder / link).symlink_to(target)
+    whole = frames.load(folder)
+    assert file.read_text() == "precious"
+    assert not (tmp_path / "elsewhere" / ".gitignore").exists()
+    reads.clear()
+    pd.testing.assert_frame_equal(frames.load(folder), whole)
+    assert reads == []
+
+
+def test_a_pipe_in_the_place_of_the_index_is_not_waited_for(folder: Path, reads: Reads) -> None:
+    (folder / ".ddbench").mkdir()
+    os.mkfifo(folder / ".ddbench" / "index")
+    whole = frames.load(folder)
+    reads.clear()
+    pd.testing.assert_frame_equal(frames.load(folder), whole)
+    assert reads == []
+
+
+def test_an_index_that_claims_many_more_rows_than_there_are_files_is_not_read(
+    folder: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames.load(folder)
+    reads.clear()
+    monkeypatch.setattr(index, "_MOST_ROWS", 0.5)
+    frames.load(folder)
+    assert reads == names(0, 1, 2, 3)
+
+
+def test_of_two_indices_the_one_that_knows_more_is_read(
+    folder: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames.load(folder)  # by the owner of the folder
+    for number in range(4):
+        put(folder / "deep" / f"{number}.json", benchmark="another")
+    with monkeypatch.context() as patch:  # by somebody who may not write there
+        places = index._places
+        patch.setattr(index, "_places", lambda folder: list(places(folder))[1:])
+        whole = frames.load(folder)
+    reads.clear()
+    pd.testing.assert_frame_equal(frames.load(folder), whole)
+    assert reads == []
