@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
@@ -42,7 +42,7 @@ def write_text(path: Path, text: str, called: str = "") -> None:
 
 
 def _write_aside(path: Path, write: Callable[[Path], Any]) -> None:
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
     try:
         write(draft)
         draft.replace(path)

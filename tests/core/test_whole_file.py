@@ -52,3 +52,14 @@ def test_a_folder_in_the_file_s_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written: Is a directory"):
         write_text(tmp_path / "a.txt", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_who_write_one_file_at_once_under_one_process_number_both_write_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def slow(draft: Path) -> None:
+        draft.write_text("first")
+        write_text(path, "second")  # in another container, say
+
+    write_whole(path, slow)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("a.txt", "first")]
