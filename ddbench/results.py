@@ -219,7 +219,11 @@ def _finite(written: str) -> float:
 
 
 def sound(path: Path) -> dict[str, Any] | None:
-    """Return the document of a file if it is there, done and not flagged, else None."""
+    """Return the document of a file if it is there, done and not flagged, else None.
+
+    Raises:
+        UserError: as ``read``.
+    """
     found = read(path) if path.exists() else None
     return found if found is not None and found["status"] == "done" and not flag(found) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from ddbench.plugins import one_line
 from ddbench.registry import registry
 from ddbench.room import require_room_to_run
 from ddbench.spec import Spec
-from ddbench.stages import sound_meta, work
+from ddbench.stages import UNREAD, sound_meta, work
 from ddbench.store import open_store, require_writable
 from ddbench.types import Event, Outcome, Place
 
@@ -136,7 +137,8 @@ class _Run:
             self._hold_to_floor(key, frontier)
         self.tell(Event("run-started", None, {"stages": list(stages.values()), "needed": needed}))
         try:
-            self._work_through(frontier)
+            if self._work_through(frontier):
+                self._work_through(self._once_more(store), last=True)
         finally:
             self._write_all()
             self.tell(Event("run-finished", None, {"results": list(self.written.values())}))
@@ -166,10 +168,13 @@ class _Run:
         return corrupt - self._sound(store, corrupt)
 
     def _needed(self, store: AnyStore, corrupt: set[str]) -> set[str]:
-        """Return the keys to compute; what these stages will read is verified byte for byte, and else computed too."""
+        """Return the keys to compute; what these stages will read is verified byte for byte, and else computed too.
+
+        What has failed in this run is not tried again.
+        """
         verified: set[str] = set()
         while True:
-            needed = self.plan.needed(lambda stage: stage.key in self.metas, corrupt)
+            needed = self.plan.needed(lambda stage: stage.key in self.metas or stage.key in self.errors, corrupt)
             read = {key for reader in needed for key in self.plan.stages[reader].inputs.values()}
             if not (unsure := (read & self.metas.keys()) - verified):
                 return needed
@@ -188,11 +193,29 @@ class _Run:
                 self.metas[key] = meta
         return set(keys) & self.metas.keys()
 
-    def _work_through(self, frontier: StageFrontier) -> None:
+    def _work_through(self, frontier: StageFrontier, *, last: bool = False) -> set[str]:
+        """Run stages; returns the errors of those that could not read an input, for which it is not the last time.
+
+        They and what waits for them stay as if they had not had their turn.
+        """
         executor = registry().resolve("executor", self.settings.executor).component
+        unread: set[str] = set()
         for outcome in executor.map(assignment(self.settings), frontier, self.tell, self.settings.device):
-            self._settle(outcome, frontier)
-        self._take_skipped(frontier)
+            if UNREAD in outcome.meta and not last:
+                unread.add(outcome.error)
+                frontier.settle(outcome)
+                self._warn(f"{outcome.stage.label}: {outcome.meta[UNREAD]}; it is computed anew after the other stages")
+            else:
+                self._settle(outcome, frontier)
+        self._take_skipped(frontier, unread)
+        return unread
+
+    def _once_more(self, store: AnyStore) -> StageFrontier:
+        """Return the stages that are left, and before them what they could not read."""
+        frontier = StageFrontier(self.plan.stages, self._needed(store, set()))
+        for key, error in self.errors.items():
+            frontier.fail(key, error)
+        return frontier
 
     def _settle(self, outcome: Outcome, frontier: StageFrontier) -> None:
         key = outcome.stage.key
@@ -208,8 +231,8 @@ class _Run:
         for trial in self._trials.get(key, ()):
             self._write(trial)
 
-    def _take_skipped(self, frontier: StageFrontier) -> None:
-        for outcome in frontier.skipped:
+    def _take_skipped(self, frontier: StageFrontier, unread: set[str]) -> None:
+        for outcome in [each for each in frontier.skipped if each.error not in unread]:
             self.errors[outcome.stage.key] = outcome.error
             self.tell(Event("stage-finished", outcome.stage, {"outcome": outcome}))
 
@@ -252,7 +275,8 @@ class _Run:
         end = {"status": "failed" if error else "done", **{part: harmless_message(text) for part, text in told.items()}}
         document = results.document(self.plan, planned, self.metas, end)
         if not error and not self.metas.keys() >= set(planned.keys):
-            document = results.sound(path) or document  # what it cost was known then, and is pruned by now
+            with suppress(UserError):  # a damaged file is written anew
+                document = results.sound(path) or document  # what it cost was known then, and is pruned by now
         self.written[path.as_posix()] = document
         try:
             results.write(path, document)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
 from ddbench.commandline import command
 from ddbench.environment import capture
-from ddbench.errors import CorruptArtifactError, UserError
+from ddbench.errors import CorruptArtifactError, UserError, printable
 from ddbench.ledger import Ledger
 from ddbench.meter import device_name, free_memory, is_shortage, metered
 from ddbench.plugins import one_line
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ddbench.store import AnyStore
     from ddbench.types import Batch, Cost, DatasetSpec, EpochViews, Measures
 
+UNREAD = "unread"  # in a failed outcome's meta, where the stage itself is not to blame: what it could not read
 _GO_ON = ("pretrain", "prepare")  # stages with a workspace, in which a killed attempt may have left a checkpoint
 _ALWAYS = ("top1", "top5", "top1_best", "loss", "curve")  # measures that every exam has; others where there are any
 _PROGRESS_SECONDS = 0.2  # between two reports of one stage: often enough for the eye, too seldom to cost
@@ -52,6 +53,9 @@ def work(stage: Stage, tell: Tell, context: Context) -> Outcome:
     """Compute a stage, unless the store has it or another process is just making it. Never raises an Exception."""
     try:
         return _work(stage, tell, context)
+    except CorruptArtifactError as error:
+        told = {"traceback": traceback.format_exc(), UNREAD: str(error)}
+        return Outcome(stage, "failed", told, printable(f"{error}; run again to compute it anew"))
     except Exception as error:  # noqa: BLE001 - whatever a component raises fails its own cells, not the run
         return Outcome(stage, "failed", {"traceback": traceback.format_exc()}, one_line(error))
 

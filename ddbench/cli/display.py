@@ -95,6 +95,7 @@ class Lines(Quiet):
     def stage_finished(self, event: Event) -> None:
         """Say how a stage ended."""
         self._ended += 1
+        self._total = max(self._total, self._ended)  # an input that could not be read was one more
         self.say(f"[{self._ended}/{self._total}] {_ending(event.payload['outcome'])}")
 
 

@@ -455,3 +455,134 @@ def test_listeners_hear_of_each_trial_once_its_file_is_written(run: Run) -> None
     written = sorted(documents().values(), key=lambda document: document["trial"]["evaluation_seed"])
     assert sorted(told[:2], key=lambda document: document["trial"]["evaluation_seed"]) == written
     assert sorted(told[2:], key=lambda document: document["trial"]["evaluation_seed"]) == written
+
+
+# ------------------------------------------------------------------------------------- what cannot be read
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of an empty store in memory."""
+    pytest.importorskip("fsspec", reason="needs fsspec")
+    monkeypatch.setenv("DDBENCH_CACHE", str(tmp_path / "copies"))
+    monkeypatch.setattr("ddbench.bench._teachers", {})  # as in a new process
+    return f"memory://{tmp_path.name}/store"
+
+
+def rot(url: str, kind: str) -> str:
+    """Change a byte of an artifact of a store in memory, of which there is no copy here; returns its key."""
+    import fsspec
+
+    files, root = fsspec.filesystem("memory"), url.removeprefix("memory:/")
+    key = Path(sorted(files.find(f"{root}/artifacts/{kind}"))[0]).stem
+    for path in files.find(f"{root}/data/{key}"):
+        content = files.cat_file(path)
+        files.pipe_file(path, content[:-1] + bytes([content[-1] ^ 1]))
+    shutil.rmtree("copies")
+    return key
+
+
+@pytest.mark.parametrize("kind", ["synthesize", "relabel"])
+def test_what_a_store_elsewhere_holds_corrupt_is_told_and_computed_anew_by_the_run_that_reads_it(
+    run: Run, elsewhere: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    run(store=elsewhere)
+    before = numbers(documents())
+    key = rot(elsewhere, kind)
+    monkeypatch.setattr("ddbench.bench._teachers", {})
+    ear = listen()
+
+    frame = run(store=elsewhere, labels="toy-labels,hard", seeds="0-2")
+
+    assert set(frame["status"]) == {"done"}
+    assert ear.computed.count(kind) == 1 + (kind == "relabel")  # it, and the hard labels
+    assert any("computed anew" in line and key[:8] in line for line in ear.warnings), ear.warnings
+    assert "trial-finished" not in [event.name for event in ear.events if event.payload.get("result", {}).get("error")]
+    after = numbers(documents())
+    assert {place: after[place] for place in before} == before
+    assert len([event for event in ear.events if event.name == "run-started"]) == 1
+
+
+def test_what_rots_while_a_run_computes_is_told_and_computed_anew_by_the_same_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddbench import stages
+
+    compute = stages._compute
+
+    def rotting(stage: Any, *rest: Any) -> Any:
+        if stage.kind == "evaluate" and not Path("rotten").exists():
+            Path("rotten").touch()
+            flip(next(artifacts("synthesize")[0].glob("*.safetensors")))
+        return compute(stage, *rest)
+
+    monkeypatch.setattr(stages, "_compute", rotting)
+    ear = listen()
+
+    frame = run()
+
+    assert set(frame["status"]) == {"done"}
+    assert sorted(ear.computed) == ["evaluate", "evaluate", "relabel", "squeeze", *["synthesize"] * 3]
+    assert len(documents()) == 2
+
+
+def test_what_cannot_be_read_a_second_time_fails_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ddbench import stages
+
+    compute = stages._compute
+
+    def rotting(stage: Any, *rest: Any) -> Any:
+        if stage.kind == "evaluate":
+            flip(next(artifacts("synthesize")[0].glob("*.safetensors")))
+        return compute(stage, *rest)
+
+    monkeypatch.setattr(stages, "_compute", rotting)
+    ear = listen()
+
+    frame = run(seeds=0)
+
+    assert frame["status"].tolist() == ["failed"]
+    [error] = frame["error"]
+    assert "does not match its checksum" in error
+    assert "run again" in error
+    assert ear.computed.count("synthesize") == 3
+
+
+def test_a_failure_and_what_waited_for_it_are_not_tried_again_because_something_else_could_not_be_read(
+    run: Run, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddbench import stages
+
+    install("moody", "moody_plugin", MOODY)
+    monkeypatch.setenv("MOODY", "1")
+    compute = stages._compute
+    seen: list[str] = []
+
+    def rotting(stage: Any, *rest: Any) -> Any:
+        seen.append(stage.label)
+        if stage.kind == "evaluate" and not Path("rotten").exists():
+            Path("rotten").touch()
+            flip(next(artifacts("relabel")[0].glob("*.safetensors")))
+        return compute(stage, *rest)
+
+    monkeypatch.setattr(stages, "_compute", rotting)
+
+    frame = run(synth="moody,toy-synth", seeds=0)
+
+    assert values(frame, "status", synthesizer="moody") == {"failed"}
+    assert values(frame, "status", synthesizer="toy-synth") == {"done"}
+    assert sum("moody" in label for label in seen) == 2
+
+
+def test_a_damaged_result_file_is_written_anew_though_what_it_cost_is_pruned(run: Run) -> None:
+    run()
+    shutil.rmtree(Path("store", "squeeze"))
+    damaged, other = sorted(Path("results").rglob("*.json"))
+    before = other.read_bytes()
+    damaged.write_text('{"schema": 1, "tri')
+
+    frame = run()
+
+    assert set(frame["status"]) == {"done"}
+    assert json.loads(damaged.read_text())["status"] == "done"
+    assert other.read_bytes() == before
