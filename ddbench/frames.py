@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ddbench.reported import Reported
 
+_CELL = COLUMNS[: COLUMNS.index("synthesis_seed")]
+
 
 def frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return documents as a tidy frame, one row a trial; missing numbers are NaN."""
@@ -38,10 +40,17 @@ def beside(measured: pd.DataFrame, rows: Iterable[Reported]) -> pd.DataFrame:
         dict(zip(COLUMNS, trial, strict=True)) for trial in measured.itertuples(index=False)
     ]
     blank = dict.fromkeys(name for name in COLUMNS if name.startswith("reported") and name != "reported_accuracy")
-    told = [reported.of_cell(rows, trial) for trial in trials]
+    cells = {_cell(trial): trial for trial in trials}  # its seeds have one number
+    found = {cell: reported.of_cell(rows, trial) for cell, trial in cells.items()}
+    told = [found[_cell(trial)] for trial in trials]
     told_beside = [trial | (blank if row is None else row.columns()) for trial, row in zip(trials, told, strict=True)]
-    alone = [each for row in rows if row not in told for each in _alone(row, trials)]
+    measured_too = set(found.values())
+    alone = [each for row in rows if row not in measured_too for each in _alone(row, trials)]
     return tidy(told_beside + alone)
+
+
+def _cell(trial: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(trial[name] for name in _CELL)
 
 
 def _alone(row: Reported, trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

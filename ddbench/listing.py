@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MARKS = ("size", "modified", "changed")
+_DEEPEST = 100  # folders below each other
 _NOT_THERE = (0, -1, 0, 0)  # of a link to nothing or to itself: reading it says what is wrong
 
 
@@ -65,6 +66,8 @@ def listing(folder: Path, on_bad: Callable[[UserError], None] = _refuse) -> List
         except OSError as error:
             what = f"results folder {error.filename} cannot be read: {error.strerror}; its results are missing"
             return on_bad(UserError(what))
+        if below.count("/") > _DEEPEST:
+            return on_bad(UserError(f"results folder {place} lies too deep to be one; its results are missing"))
         if (status.st_dev, status.st_ino) in seen:
             return None
         seen.add((status.st_dev, status.st_ino))

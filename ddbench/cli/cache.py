@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
@@ -104,7 +105,7 @@ def prune(store: Location | None, older_than: str, kind: str | None, yes: bool) 
 
 
 def _seconds(text: str) -> float:
-    units = {"h": 3600, "d": 86400}
-    if not text[:-1].isdigit() or text[-1] not in units:
+    found = re.fullmatch(r"(\d{1,6})([hd])", text)
+    if found is None:
         raise UserError(f"--older-than '{text}': expected a number of hours or days, such as 12h or 30d")
-    return int(text[:-1]) * units[text[-1]]
+    return int(found[1]) * {"h": 3600, "d": 86400}[found[2]]

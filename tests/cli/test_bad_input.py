@@ -192,6 +192,8 @@ def test_a_component_whose_module_cannot_be_imported_is_named_with_the_reason(
         (["report", "nowhere"], "no results folder nowhere"),
         (["report", "nowhere", "--format", "markdwon"], "did you mean 'markdown'?"),
         (["cache", "prune", "--older-than", "soon"], "expected a number of hours or days"),
+        (["cache", "prune", "--older-than", "²d"], "expected a number of hours or days"),
+        (["cache", "prune", "--older-than", "9" * 400 + "d"], "expected a number of hours or days"),
     ],
 )
 def test_other_commands_refuse_in_one_line_too(

@@ -268,6 +268,15 @@ def test_a_folder_that_cannot_be_read_is_told_and_not_passed_over(
     assert len(heard) == 1
 
 
+def test_folders_without_end_are_told_and_the_rest_is_found(tmp_path: Path) -> None:
+    (tmp_path / "z.json").touch()
+    tmp_path.joinpath(*["a"] * 200).mkdir(parents=True)
+    heard: list[UserError] = []
+    assert files(tmp_path, heard.append) == [tmp_path / "z.json"]
+    [error] = heard
+    assert "lies too deep" in str(error)
+
+
 def test_files_are_found_at_any_depth_sorted_and_drafts_are_not(tmp_path: Path) -> None:
     for name in ("b/z.json", "a/deep/y.json", ".draft.json.17", "a/.half.json", "a/table.csv", "a/.old/x.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
