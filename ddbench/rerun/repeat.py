@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddbench.environment import named
+from ddbench.errors import CorruptArtifactError
 from ddbench.runner import execute
 from ddbench.store import Store, open_store
 
@@ -58,14 +60,20 @@ class Repetition:
 
 def take_finished(plan: Plan, theirs: Location, ours: Path) -> int:
     """Link what a store has finished of a plan's inputs into another store; returns how many. Evaluations stay out."""
-    source, target = open_store(theirs), Store(ours)
+    target = Store(ours)
     inputs = [stage for stage in plan.stages.values() if stage.kind != "evaluate"]
-    there = source.present((stage.kind, stage.key) for stage in inputs)
-    for kind, key in there:
-        folder = target.artifact(kind, key).folder
-        if not folder.exists():
-            shutil.copytree(source.artifact(kind, key).folder, folder, copy_function=_link)
-    return len(there)
+    taken = 0
+    with closing(open_store(theirs)) as source:
+        for kind, key in source.present((stage.kind, stage.key) for stage in inputs):
+            with suppress(CorruptArtifactError):  # computed anew
+                _take(source.artifact(kind, key).folder, target.artifact(kind, key).folder)
+                taken += 1
+    return taken
+
+
+def _take(theirs: Path, ours: Path) -> None:
+    if not ours.exists():
+        shutil.copytree(theirs, ours, copy_function=_link)
 
 
 def share_cache(theirs: Path, ours: Path) -> None:

@@ -139,6 +139,27 @@ def test_inputs_can_be_taken_from_the_store_and_the_student_is_trained_anew(
     assert again().code == 2  # without --reuse the images are made again, and here that fails
 
 
+def test_an_input_that_a_store_elsewhere_holds_corrupt_is_not_taken_but_made_anew(
+    run: Call, command: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec")
+    monkeypatch.setenv("DDBENCH_CACHE", str(tmp_path / "copies"))
+    url = f"memory://{tmp_path.name}/store"
+    assert run("--seeds", "0", "--device", "cpu", "--store", url).code == 0
+    [path] = Path("results").rglob("*.json")
+    shutil.rmtree("copies")
+    files, root = fsspec.filesystem("memory"), f"/{tmp_path.name}/store"
+    key = Path(files.find(f"{root}/artifacts/synthesize")[0]).stem
+    files.pipe_file(files.find(f"{root}/data/{key}")[0], b"rotten")
+
+    options = ("--executor", "serial", "--device", "cpu", "--quiet", "--reuse", "--store", url)
+    ended = command("rerun", str(path), *options)
+
+    assert ended.code == 0
+    assert ended.err.splitlines()[0] == f"3 of 4 inputs taken from {url}"
+    assert list(Path("copies").glob("*/uses/*")) == []
+
+
 def test_with_its_inputs_the_store_lends_what_it_has_derived_from_data_sets(again: Call, file: Path) -> None:
     Path("store/data").mkdir(parents=True)
     Path("store/data/statistics").write_text("much work")
