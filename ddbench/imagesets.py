@@ -195,6 +195,7 @@ def _write_labels(images: ImageSet, order: Order, folder: Path) -> None:
         tensors["soft_labels"] = images.soft.rows[places].contiguous()
         metadata["temperature"] = repr(images.soft.temperature)
     save_file(tensors, folder / LABELS, metadata)
+    (folder / LABELS).chmod(folder.stat().st_mode & 0o666)  # safetensors lets nobody else read, whatever umask
 
 
 FORMS: dict[str, Callable[[ImageSet, Path], Order]] = {

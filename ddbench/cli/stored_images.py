@@ -18,11 +18,11 @@ _ENOUGH = 2**28  # bytes
 def stored_images(place: Location | None) -> Callable[[Mapping[str, Any]], Batch | None]:
     """Return a function that reads the images of a result file's document from a store, the default one for None.
 
-    Of a set that would fill the memory it gives the first. It returns None where images are missing, or damaged, of
-    which it warns.
+    Of a set that would fill the memory it gives the first. It returns None where images are missing, or damaged
+    or not to be read, of which it warns.
     """
     from ddbench import shards
-    from ddbench.errors import CorruptArtifactError
+    from ddbench.errors import CorruptArtifactError, UserError
     from ddbench.location import default_location
     from ddbench.store import open_store
 
@@ -36,7 +36,9 @@ def stored_images(place: Location | None) -> Callable[[Mapping[str, Any]], Batch
             return _first(shards.batches(store, keys))
         except CorruptArtifactError as error:
             click.echo(f"Warning: {error}; 'ddbench cache verify' removes it", err=True)
-            return None
+        except UserError as error:
+            click.echo(f"Warning: {error}", err=True)
+        return None
 
     return images
 

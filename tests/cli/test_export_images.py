@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,16 @@ def test_labels_lie_beside_the_images(export: Call) -> None:
     assert export("hard", "--labels", "hard").code == 0
     with safe_open("hard/labels.safetensors", framework="pt") as file:
         assert list(file.keys()) == ["labels"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_others_may_read_every_file_that_the_umask_lets_them(export: Call) -> None:
+    before = os.umask(0o022)
+    try:
+        assert export("out").code == 0
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in Path("out").rglob("*") if file.is_file()} == {0o644}
 
 
 @pytest.mark.usefixtures("stored")

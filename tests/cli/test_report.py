@@ -230,3 +230,22 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown(command: Call) -> Non
     assert ended.code == 3
     assert "toy-synth" in ended.out
     assert "results/half.json" in ended.err
+
+
+def test_a_page_goes_on_without_images_that_may_not_be_read(
+    run: Call, command: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jinja2")
+    run()
+    whole = Path.open
+
+    def denied(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.suffix == ".safetensors":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    ended = command("report", "--html", "page.html")
+    assert ended.code == 0
+    assert "cannot be read: Permission denied; mend that" in ended.err
+    assert Path("page.html").exists()
