@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 META = "meta.json"
 _SUFFIX = ".safetensors"
-_ANY_FILE = 0o666
 _FILE = re.compile(r"\w[\w.-]*")
 _LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}  # what else keeps a file from being read can be mended
 
@@ -44,7 +43,7 @@ class Artifact:
 
     @property
     def changed(self) -> float:
-        """When it came here, in seconds of the epoch; what has just gone is no age."""
+        """When it came here, in seconds of the epoch; infinity for what has just gone."""
         with contextlib.suppress(FileNotFoundError):
             return self.folder.stat().st_mtime
         return math.inf
@@ -126,7 +125,7 @@ class Draft:
         try:
             with writing(self.store):
                 save_file(content, path)
-                path.chmod(self.folder.stat().st_mode & _ANY_FILE)  # safetensors lets nobody else read, whatever umask
+                share(path)
                 sync(path)
         except SafetensorError as error:  # its form of an OSError
             raise UserError(_unwritten(self.store, str(error).rpartition("rror: ")[2])) from None
@@ -205,6 +204,12 @@ def writing(store: Path) -> Iterator[None]:
 
 def _unwritten(store: Path, reason: str) -> str:
     return f"the store {store} cannot be written: {reason}; mend that and run again, what it holds is kept"
+
+
+def share(path: Path) -> None:
+    """Let others read a file as they may its folder: safetensors lets nobody, whatever the umask."""
+    with contextlib.suppress(OSError):  # a file system without permissions
+        path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def sync(path: Path) -> None:

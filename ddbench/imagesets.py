@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddbench.artifact import share
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -195,7 +197,7 @@ def _write_labels(images: ImageSet, order: Order, folder: Path) -> None:
         tensors["soft_labels"] = images.soft.rows[places].contiguous()
         metadata["temperature"] = repr(images.soft.temperature)
     save_file(tensors, folder / LABELS, metadata)
-    (folder / LABELS).chmod(folder.stat().st_mode & 0o666)  # safetensors lets nobody else read, whatever umask
+    share(folder / LABELS)
 
 
 FORMS: dict[str, Callable[[ImageSet, Path], Order]] = {
