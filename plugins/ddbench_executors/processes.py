@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ddbench.types import Stage
 
 _GRACE_SECONDS = 1.0  # between asking a worker to end and ending it
+_LOOK_SECONDS = 1.0  # between two looks for workers that died without closing their connections
 _SHORT_OF_MEMORY = "short of memory? try fewer workers"
 _UNGUARDED = "a script must call ddbench.run() under: if __name__ == '__main__':"
 _ATTEMPTS = 2  # a worker that dies (out of memory, say) costs its stage one attempt
@@ -118,13 +119,18 @@ class _Pool:
     def wait(self, tell: Tell) -> Iterator[Outcome]:
         """Wait for news of workers: tell their events, yield their outcomes."""
         busy = {worker.connection: worker for worker in self._workers if worker.stage}
-        for connection in wait(list(busy)):
-            outcome = self._receive(busy[connection], tell)  # type: ignore[index]  # wait() returns what it was given
+        heard = set(wait(list(busy), _LOOK_SECONDS))
+        for connection, worker in busy.items():
+            if connection not in heard and worker.process.is_alive():
+                continue
+            outcome = self._receive(worker, tell)
             if outcome is not None:
                 yield outcome
 
     def _receive(self, worker: _Worker, tell: Tell) -> Outcome | None:
         try:
+            if not worker.connection.poll():  # it died, and a child of its own keeps the connection open
+                return self._bury(worker, tell)
             news = worker.connection.recv()
         except (EOFError, OSError):
             return self._bury(worker, tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -61,3 +62,20 @@ def obey(stage: Stage, tell: Tell) -> Outcome:
         return Outcome(stage, "failed", error="told to fail")
     seen = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
     return Outcome(stage, "done", {"attempt": stage.attempt, "pid": os.getpid(), **seen})
+
+
+def die_before_its_child(stage: Stage, tell: Tell) -> Outcome:
+    """Die in the first attempt, and leave a forked process behind, whose number it writes into ``log``."""
+    if stage.attempt == 1:
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(120,))
+        child.start()
+        Path(stage.facts["log"]).write_text(str(child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(stage, "done")
+
+
+class Unreadable:
+    """What can be pickled and not read again, as where a package is missing."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("nonsense",)

@@ -109,6 +109,20 @@ def test_a_worker_that_dies_while_idle_is_replaced(do: Any) -> None:
     assert outcomes[0].meta["pid"] != outcomes[1].meta["pid"]
 
 
+@pytest.mark.slow
+def test_a_worker_that_dies_is_noticed_even_where_a_process_that_it_forked_lives_on(do: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    begun = time.monotonic()
+
+    outcomes, _ = run(
+        Processes(workers=1), do.die_before_its_child, (Stage("synthesize", {"log": str(log)}, {}, "a", {}, "a"),)
+    )
+
+    assert [(outcome.status, outcome.stage.attempt) for outcome in outcomes] == [("done", 2)]
+    assert time.monotonic() - begun < 60
+    os.kill(int(log.read_text()), signal.SIGKILL)
+
+
 def test_workers_end_when_the_runner_stops_listening(do: Any) -> None:
     outcomes = Processes(workers=1).map(do.name_worker, frontier(*CHAIN), lambda event: None)
     pid = next(outcomes).meta["pid"]
