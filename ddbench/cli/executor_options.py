@@ -42,8 +42,8 @@ def _apart(args: list[str]) -> tuple[list[str], dict[str, str]]:
             rest.append(word)
             continue
         given[name] = value if equals else next(words, "")
-        if not given[name]:
-            raise click.UsageError(f"Option '{_PREFIX}{name}' requires an argument.")
+        if not given[name] or (given[name].startswith("--") and not equals):
+            raise click.UsageError(f"Option '{_PREFIX}{name}' requires an argument ('true' for one that has none).")
     return rest, given
 
 

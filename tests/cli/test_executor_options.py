@@ -36,7 +36,8 @@ def test_gpus_per_stage_is_a_parameter_of_ray_and_slurm() -> None:
     [
         (["--slurm-partition", "gpu"], "--slurm-partition is an option of --executor slurm, not of 'processes'"),
         (["--gpus-per-stage", "1"], "--gpus-per-stage is an option of --executor ray and slurm, not of 'processes'"),
-        (["--executor", "slurm", "--slurm-partition"], "Option '--slurm-partition' requires an argument."),
+        (["--executor", "slurm", "--slurm-partition"], "Option '--slurm-partition' requires an argument"),
+        (["--executor", "slurm", "--slurm-exclusive", "--json"], "Option '--slurm-exclusive' requires an argument"),
         (["--slrm-partition", "gpu"], "No such option"),
         (["--executor", "ray[gpus=1]"], "executor 'ray[gpus=1]': unknown parameter 'gpus'"),
     ],
