@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import time
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 2  # a job that dies (out of memory, say) costs its stage one attempt
 _LOOK_SECONDS = {"slurm": 1.0, "local": 0.1}
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>\d\d)(?::\d\d)?")
+_OURS = {"array", "dependency", "output", "error"}  # options of sbatch that are not the user's
+_TIME = re.compile(r"(?:(\d+)-)?(\d+(?::\d+){0,2})")
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class Slurm:
         constraint: features of machines.
         gres: generic resources, such as gpu:a100:1.
         mem: memory of a job, such as 16G; empty leaves it to the cluster.
-        time: of a job, in minutes or as [days-]hours:minutes:seconds.
+        time: of a job, as sbatch reads it: minutes[:seconds], hours:minutes:seconds or days-hours[:minutes[:seconds]].
         cpus_per_stage: processors of a job; it computes on one thread whatever they are.
         gpus_per_stage: GPUs of a job, where gres does not say.
         parallel: jobs of one array that may run at once.
+        array: jobs that are submitted at once, as an array; 1,000 is what a Slurm takes that has not been told
+            otherwise (MaxArraySize). What a limit of jobs refuses is submitted when others have ended.
         sbatch: further options, as (nice=10,reservation=lab).
     """
 
@@ -71,6 +75,7 @@ class Slurm:
     cpus_per_stage: Annotated[int, Gt(0)] = 1
     gpus_per_stage: Annotated[int, Ge(0)] = 0
     parallel: Annotated[int, Gt(0)] = 256
+    array: Annotated[int, Gt(0)] = 1000
     sbatch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -78,6 +83,9 @@ class Slurm:
         unread = [text for text in self.sbatch if not re.fullmatch(r"[a-z][a-z-]*=.+", text)]
         if unread:
             raise ValueError(f"'{unread[0]}': expected an option of sbatch, name=value")
+        ours = _OURS & {text.partition("=")[0] for text in self.sbatch}
+        if ours:
+            raise ValueError(f"'{min(ours)}': an option of sbatch that ddbench sets itself")
 
     def require(self) -> None:
         """Raise a UserError unless submitit is installed, and Slurm where it is asked for."""
@@ -102,25 +110,30 @@ class Slurm:
             watch.cancel()
 
     def submit(self, work: Work, stages: Sequence[Stage]) -> int:
-        """Hand stages over to Slurm, level by level; returns how many are not under way already."""
+        """Hand stages over to Slurm, level by level; returns how many are not under way already.
+
+        Raises:
+            UserError: Slurm refuses them; what it took before goes on.
+        """
         self.require()
         jobs = self._jobs()
         handed = {stage.key for stage in stages}
-        left = [stage for stage in stages if not jobs.is_alive(stage.key)]
-        for level in _levels(left):
-            reads = {stage.key: tuple(key for key in stage.inputs.values() if key in handed) for stage in level}
+        alive = jobs.alive(handed)
+        left = [stage for stage in stages if stage.key not in alive]
+        for some in (some for level in _levels(left) for some in self._arrays(level)):
+            reads = {stage.key: tuple(key for key in stage.inputs.values() if key in handed) for stage in some}
             tickets = [jobs.ticket(key) for keys in reads.values() for key in keys]
             after = {ticket.array for ticket in tickets if ticket is not None}
-            jobs.submit([self._errand(work, stage, reads[stage.key]) for stage in level], self._settings(), after)
+            jobs.submit([self._errand(work, stage, reads[stage.key]) for stage in some], self._settings(), after)
         return len(left)
 
     def standing(self, stages: Sequence[Stage]) -> Mapping[str, Standing]:
         """Tell what has become of stages that were handed over and are not stored."""
         self.require()
-        jobs = self._jobs()
-        tickets = {stage.key: ticket for stage in stages if (ticket := jobs.ticket(stage.key)) is not None}
-        known = {key: jobs.standing(ticket) for key, ticket in tickets.items()}
-        return {key: standing for key, standing in known.items() if standing is not None}
+        return self._jobs().standings(stage.key for stage in stages)
+
+    def _arrays(self, stages: Sequence[Stage]) -> Iterator[Sequence[Stage]]:
+        return (stages[start : start + self.array] for start in range(0, len(stages), self.array))
 
     def _jobs(self) -> Jobs:
         return Jobs(Path(self.folder).expanduser().absolute(), self.cluster)
@@ -151,24 +164,48 @@ class _Watch:
     def __init__(self, settings: Slurm, work: Work, tell: Tell) -> None:
         self._settings, self._work, self._tell = settings, work, tell
         self._jobs = settings._jobs()
-        self._own: set[str] = set()
         self._running: dict[str, Stage] = {}
+        self._waiting: list[Stage] = []  # to be submitted once others have ended
+        self._warned = False
 
     def __bool__(self) -> bool:
-        return bool(self._running)
+        return bool(self._running or self._waiting)
 
     def put(self, stages: Sequence[Stage]) -> None:
-        """Submit stages, as one array, but for those that a job has from before."""
-        fresh = [stage for stage in stages if not self._jobs.is_alive(stage.key)]
-        if fresh:
-            errands = [self._settings._errand(self._work, stage) for stage in fresh]
+        """Submit stages, in arrays, but for those that a job has from before.
+
+        Raises:
+            UserError: Slurm refuses them, and there are none whose end could change that.
+        """
+        alive = self._jobs.alive(stage.key for stage in stages)
+        self._running |= {stage.key: stage for stage in stages if stage.key in alive}
+        for some in self._settings._arrays([stage for stage in stages if stage.key not in alive]):
+            if self._waiting:
+                self._waiting += some
+            else:
+                self._submit(some)
+
+    def _submit(self, stages: Sequence[Stage]) -> None:
+        errands = [self._settings._errand(self._work, stage) for stage in stages]
+        try:
             self._jobs.submit(errands, self._settings._settings())
-        self._own |= {stage.key for stage in fresh}
-        self._running |= {stage.key: stage for stage in stages}
+        except UserError as error:
+            if not self._running:
+                raise
+            self._warn_once(f"{error}; tried again whenever others have ended")
+            self._waiting += stages
+        else:
+            self._running |= {stage.key: stage for stage in stages}
+
+    def _warn_once(self, message: str) -> None:
+        if not self._warned:
+            self._tell(Event("warning", None, {"message": message}))
+        self._warned = True
 
     def look(self) -> Iterator[Outcome]:
         """Wait a moment, then yield the outcomes of jobs that have ended; tell events that came before them."""
         time.sleep(_LOOK_SECONDS[self._settings.cluster])
+        before = len(self._running)
         for stage in list(self._running.values()):
             outcome = self._ended(stage)
             for event in self._jobs.news(stage):
@@ -176,6 +213,9 @@ class _Watch:
             if outcome is not None:
                 del self._running[stage.key]
                 yield outcome
+        if len(self._running) < before:
+            stages, self._waiting = self._waiting, []
+            self.put(stages)
 
     def _ended(self, stage: Stage) -> Outcome | None:
         ticket = self._jobs.ticket(stage.key)
@@ -189,13 +229,13 @@ class _Watch:
         if ticket.attempt >= _ATTEMPTS:
             return Outcome(stage, "failed", error=f"{standing.error}, {ticket.attempt} times; short of memory or time?")
         self._tell(Event("warning", stage, {"message": f"{stage.label}: {standing.error}; trying once more"}))
-        self.put([replace(stage, attempt=ticket.attempt + 1)])
+        del self._running[stage.key]
+        self._waiting.append(replace(stage, attempt=ticket.attempt + 1))
         return None
 
     def cancel(self) -> None:
         """End the jobs that this process has submitted and not seen the end of."""
-        tickets = (self._jobs.ticket(key) for key in self._running if key in self._own)
-        self._jobs.cancel([ticket for ticket in tickets if ticket is not None])
+        self._jobs.cancel()
 
 
 def _levels(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
@@ -215,6 +255,8 @@ def _minutes(text: str | int) -> int:
         return text
     found = _TIME.fullmatch(text)
     if found is None:
-        raise ValueError(f"time '{text}': expected minutes, or [days-]hours:minutes:seconds")
-    parts = {name: int(value or 0) for name, value in found.groupdict().items()}
-    return max(1, (parts["days"] * 24 + parts["hours"]) * 60 + parts["minutes"])
+        raise ValueError(f"time '{text}': expected minutes[:seconds], hours:minutes:seconds or days-hours:minutes")
+    days, numbers = found[1], [int(number) for number in found[2].split(":")]
+    from_hours = numbers if days or len(numbers) == 3 else [0, *numbers]
+    hours, minutes, seconds = (*from_hours, 0, 0)[:3]
+    return max(1, (int(days or 0) * 24 + hours) * 60 + minutes + math.ceil(seconds / 60))

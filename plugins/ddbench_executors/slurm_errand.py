@@ -66,7 +66,7 @@ def _trouble(jobs: Jobs, key: str) -> str:
     begun = time.monotonic()
     while (outcome := jobs.outcome(ticket)) is None:
         waited = time.monotonic() - begun
-        if not jobs.is_alive(key) if jobs.cluster == "local" else waited > _PATIENCE_SECONDS:
+        if not jobs.alive([key]) if jobs.cluster == "local" else waited > _PATIENCE_SECONDS:
             return f"the job {ticket.job} of a stage that it reads ended without an outcome"
         time.sleep(0.1)
     return outcome.error if outcome.status == "failed" else ""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddbench.types import Event, Standing
+from ddbench.errors import UserError
+from ddbench.types import Event, Outcome, Standing
+from ddbench_executors.slurm_states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ddbench.types import Outcome, Stage
+    from ddbench.types import Stage
     from ddbench_executors.slurm_errand import Errand
-
-_LARGEST_ARRAY = 1000  # Slurm's MaxArraySize is 1001 unless a cluster says otherwise
-_BEFORE = {"PENDING", "UNKNOWN", "READY", "REQUEUED", "PREEMPTED"}
-_DURING = {"RUNNING", "COMPLETING"}
 
 
 @dataclass(frozen=True)
@@ -47,40 +46,64 @@ class Jobs:
 
     def __init__(self, folder: Path, cluster: str) -> None:
         self.folder, self.cluster = folder, cluster
-        self._own: dict[str, Any] = {}  # by job: what this process has submitted, whose ends it alone can hear
+        self._known: dict[str, Any] = {}
+        self._own: set[str] = set()  # jobs that this process has submitted, whose ends it alone can hear
+        self._ended: set[str] = set()
+        self._states = States()
         self._heard: dict[str, int] = {}
 
     def submit(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str] = ()) -> None:
-        """Submit an array of jobs, to begin when other arrays have ended, and write their tickets."""
+        """Submit an array of jobs, to begin when other arrays have ended, and write their tickets.
+
+        Raises:
+            UserError: Slurm refuses them.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pickles may name a store by a URL with a login
-        for start in range(0, len(errands), _LARGEST_ARRAY):
-            some = errands[start : start + _LARGEST_ARRAY]
-            executor = self._executor(settings, after)
+        for errand in errands:
+            self._forget(errand.stage.key)
+        jobs = self._submitted(errands, settings, after)
+        self._known |= {job.job_id: job for job in jobs}
+        self._own |= {job.job_id for job in jobs}
+        for errand, job in zip(errands, jobs, strict=True):
+            self._write(Ticket(errand.stage.key, job.job_id, errand.stage.attempt))
+
+    def _forget(self, key: str) -> None:
+        """Drop what an earlier job of a stage has told."""
+        self._events(key).unlink(missing_ok=True)
+        self._heard.pop(key, None)
+
+    def _submitted(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str]) -> list[Any]:
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        executor = self._executor(settings, after)
+        try:
             with executor.batch():
-                jobs = [executor.submit(errand) for errand in some]
-            for errand, job in zip(some, jobs, strict=True):
-                self._write(errand.stage, job)
+                return [executor.submit(errand) for errand in errands]
+        except (FailedJobError, FailedSubmissionError) as error:
+            said = [line for line in str(error).splitlines() if line.strip()] or ["it gives no reason"]
+            reason = said[-1].removeprefix("sbatch: error: ")
+            raise UserError(
+                f"sbatch refuses {len(errands)} jobs: {reason}; see the parameters of executor 'slurm' (ddbench info "
+                "slurm), of which array says how many jobs are submitted at once"
+            ) from None
 
     def _executor(self, settings: Mapping[str, Any], after: Iterable[str]) -> Any:
         import submitit
 
         if self.cluster == "local":
-            executor = submitit.LocalExecutor(self.folder)
-            executor.update_parameters(timeout_min=settings["time"])
-            return executor
+            local = submitit.LocalExecutor(self.folder)
+            local.update_parameters(timeout_min=settings["time"], gpus_per_node=settings.get("gpus_per_node", 0))
+            return local
         waits = {"dependency": f"afterany:{':'.join(sorted(after))}"} if after else {}
         slurm = submitit.SlurmExecutor(self.folder)
         slurm.update_parameters(**settings, **waits)
         return slurm
 
-    def _write(self, stage: Stage, job: Any) -> None:
-        self._events(stage.key).unlink(missing_ok=True)
-        self._heard.pop(stage.key, None)
-        self._own[job.job_id] = job
-        path = self._path(stage.key)
+    def _write(self, ticket: Ticket) -> None:
+        path = self._path(ticket.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(asdict(Ticket(stage.key, job.job_id, stage.attempt))), encoding="utf-8")
+        aside.write_text(json.dumps(asdict(ticket)), encoding="utf-8")
         aside.replace(path)
 
     def _path(self, key: str) -> Path:
@@ -94,50 +117,64 @@ class Jobs:
             return None
 
     def job(self, ticket: Ticket) -> Any:
-        """Return submitit's job of a ticket."""
+        """Return submitit's job of a ticket: the same each time, for at a new one Slurm is asked anew."""
         import submitit
 
         kind = submitit.LocalJob if self.cluster == "local" else submitit.SlurmJob
-        return self._own.get(ticket.job) or kind(self.folder, ticket.job)
+        if ticket.job not in self._known:
+            self._known[ticket.job] = kind(self.folder, ticket.job)
+        return self._known[ticket.job]
 
     def outcome(self, ticket: Ticket) -> Outcome | None:
         """Return what a job came to, None as long as it has not ended, or if it was lost."""
+        came = self._came_to(ticket)
+        return came if isinstance(came, Outcome) else None
+
+    def _came_to(self, ticket: Ticket) -> Outcome | str | None:
+        """Return what a job has left, as submitit writes it: an outcome, or the words of an error around it."""
         path = self.job(ticket).paths.result_pickle
         with suppress(OSError):
             path.parent.chmod(path.parent.stat().st_mode)  # a network's file system looks again who is there
-        outcome: Outcome | None = self.job(ticket).result() if path.exists() else None
-        return outcome
+        if not path.exists() or (self.cluster == "local" and not self.job(ticket).done()):
+            return None
+        self._ended.add(ticket.job)
+        end, what = pickle.loads(path.read_bytes())  # noqa: S301 - of our own jobs, in a folder of this user's
+        return what if end == "success" else str(what).strip().rpartition("\n")[2]
+
+    def standings(self, keys: Iterable[str]) -> dict[str, Standing]:
+        """Tell what has become of stages that jobs have, but for those that are stored."""
+        tickets = [ticket for key in keys if (ticket := self.ticket(key)) is not None]
+        for ticket in tickets:
+            self.job(ticket)  # so that Slurm is asked for all at once
+        told = {ticket.key: self.standing(ticket) for ticket in tickets}
+        return {key: standing for key, standing in told.items() if standing is not None}
+
+    def alive(self, keys: Iterable[str]) -> set[str]:
+        """Return those of some stages that a job has which has not ended."""
+        return {key for key, standing in self.standings(keys).items() if standing.status != "failed"}
 
     def standing(self, ticket: Ticket) -> Standing | None:
         """Tell what has become of a job; None if it has stored its stage."""
-        outcome = self.outcome(ticket)
-        if outcome is not None:
-            return Standing("failed", outcome.error) if outcome.status == "failed" else None
+        came = self._came_to(ticket)
+        if isinstance(came, Outcome):
+            return Standing("failed", came.error) if came.status == "failed" else None
         state = self._state(ticket)
-        if state in _BEFORE:
-            return Standing("waiting")
-        lost = Standing("failed", f"its job {ticket.job} ended without an outcome ({state}); see {self._log(ticket)}")
-        return Standing("running") if state in _DURING else self._unless_just_ended(ticket, lost)
-
-    def _unless_just_ended(self, ticket: Ticket, lost: Standing) -> Standing | None:
-        return lost if self.outcome(ticket) is None else self.standing(ticket)
+        phase = "ended" if came else self._states.phase(ticket.job, state)
+        if phase != "ended":
+            return Standing(phase)
+        if came is None and self._came_to(ticket) is not None:
+            return self.standing(ticket)  # it has just ended
+        self._ended.add(ticket.job)
+        log = os.path.relpath(self.job(ticket).paths.stderr)
+        return Standing("failed", f"its job {ticket.job} ended without an outcome ({came or state}); see {log}")
 
     def _state(self, ticket: Ticket) -> str:
         job = self.job(ticket)
         if self.cluster == "slurm":
             return str(job.state).split()[0].upper()  # CANCELLED by 1000
-        if job.done() if ticket.job in self._own else not _lives(int(ticket.job)):
+        if job.done() if ticket.job in self._own else not _lives(int(ticket.job), self.folder):
             return "ENDED"
         return "RUNNING" if self._events(ticket.key).exists() else "PENDING"
-
-    def _log(self, ticket: Ticket) -> Path:
-        return Path(os.path.relpath(self.job(ticket).paths.stderr))
-
-    def is_alive(self, key: str) -> bool:
-        """Tell whether a job has this stage and has not ended."""
-        ticket = self.ticket(key)
-        standing = None if ticket is None else self.standing(ticket)
-        return standing is not None and standing.status != "failed"
 
     def _events(self, key: str) -> Path:
         return self.folder / "stages" / f"{key}.events"
@@ -160,25 +197,29 @@ class Jobs:
                 if not line.endswith("\n"):
                     return  # its other half is being written
                 self._heard[stage.key] = file.tell()
-                name, payload = json.loads(line)
+                try:
+                    name, payload = json.loads(line)
+                except ValueError:
+                    continue  # a job that was killed had written half of it
                 yield Event(name, stage, payload)
 
-    def cancel(self, tickets: Sequence[Ticket]) -> None:
-        """End jobs that this process has submitted."""
-        if self.cluster == "slurm" and tickets:
-            subprocess.run(["scancel", *(ticket.job for ticket in tickets)], check=False)  # noqa: S607 - Slurm's own, found as the user finds it
+    def cancel(self) -> None:
+        """End the jobs that this process has submitted and not seen the end of."""
+        left = sorted(self._own - self._ended)
+        if self.cluster == "slurm" and left:
+            subprocess.run(["scancel", *left], check=False, capture_output=True)  # noqa: S607 - Slurm's own, found as the user finds it
             return
-        for ticket in tickets:
-            self._own[ticket.job].cancel()  # its controller asks the process that computes to end, then ends it
-        for ticket in tickets:
-            self._own[ticket.job]._process.wait()
+        for job in left:
+            self._known[job].cancel()  # its controller asks the process that computes to end, then ends it
+        for job in left:
+            self._known[job]._process.wait()
 
 
-def _lives(pid: int) -> bool:
-    """Tell whether a process has not ended; one that nobody has asked for its end is no longer alive."""
+def _lives(pid: int, folder: Path) -> bool:
+    """Tell whether a process is there that sees to jobs of a folder: its number may be another's by now."""
     try:
         os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except ProcessLookupError:
         return False
     except OSError:

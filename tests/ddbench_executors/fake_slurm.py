@@ -1,7 +1,8 @@
-"""A stand-in for Slurm, of five commands: jobs are processes of this machine, what there is to know lies in files.
+"""A stand-in for Slurm, of six commands: jobs are processes of this machine, what there is to know lies in files.
 
 ``sbatch`` starts each job of an array once the arrays that it depends on have ended, ``srun`` is the command that it is
-given, ``sacct`` tells states, ``scancel`` ends or signals, and ``scontrol requeue`` has a job begun again.
+given, ``sacct`` tells states, ``squeue`` who has not ended, ``scancel`` ends or signals, and ``scontrol requeue`` has a
+job begun again. A file ``limit`` says how many jobs a user may have, ``no-accounting`` that ``sacct`` knows none.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ HOME = Path(os.environ["FAKE_SLURM"])
 
 
 def sbatch(script: str) -> None:
-    """Keep the script, and start a process that sees to its jobs."""
+    """Keep the script, and start a process that sees to its jobs; refuse it where that would be too many."""
+    array = re.search(r"--array=0-(\d+)", Path(script).read_text())
+    count = int(array[1]) + 1 if array else 1
+    limit = HOME / "limit"
+    if limit.exists() and count + len(queued()) > int(limit.read_text()):
+        sys.exit("sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job failed: too many jobs")
     number = str(1000 + len(list(HOME.glob("*.sbatch"))))
     kept = HOME / f"{number}.sbatch"
     kept.write_text(Path(script).read_text())
-    array = re.search(r"--array=0-(\d+)", kept.read_text())
-    names = [f"{number}_{index}" for index in range(int(array[1]) + 1)] if array else [number]
+    names = [f"{number}_{index}" for index in range(count)] if array else [number]
     for name in names:
         (HOME / f"{name}.state").write_text("PENDING")
     command = [sys.executable, __file__, "attend", number, *names]
@@ -46,7 +51,11 @@ def attend(number: str, *names: str) -> None:
 
 
 def ended(path: Path) -> bool:
-    return path.read_text() not in {"PENDING", "RUNNING", "REQUEUED"}
+    return path.read_text() not in {"PENDING", "RUNNING", "REQUEUED", "SUSPENDED"}
+
+
+def queued() -> list[str]:
+    return [path.stem for path in sorted(HOME.glob("*.state")) if not ended(path)]
 
 
 def run(number: str, name: str, restarts: int) -> bool:
@@ -68,7 +77,7 @@ def run(number: str, name: str, restarts: int) -> bool:
     process.wait()
     if state.read_text() == "REQUEUED":
         return True
-    if not state.read_text().startswith("CANCELLED"):
+    if not ended(state):
         state.write_text("COMPLETED" if process.returncode == 0 else "FAILED")
     return False
 
@@ -86,11 +95,20 @@ def srun(*words: str) -> None:
 
 def sacct(*words: str) -> None:
     """Tell the states of jobs, each with its steps, as Slurm does."""
+    with (HOME / "sacct.log").open("a") as log:
+        log.write(f"{words}\n")
+    if (HOME / "no-accounting").exists():
+        sys.exit("Slurm accounting storage is disabled")
     print("JobID|State|NodeList")  # noqa: T201 - as Slurm does
     numbers = [word for option, word in itertools.pairwise(words) if option == "-j"]
     for path in sorted(HOME.glob("*.state")):
         if path.stem.partition("_")[0] in numbers:
             print(f"{path.stem}|{path.read_text()}|here\n{path.stem}.batch|{path.read_text()}|here")  # noqa: T201 - as Slurm does
+
+
+def squeue(*words: str) -> None:
+    """Tell which jobs have not ended."""
+    print("\n".join(queued()))  # noqa: T201 - as Slurm does
 
 
 def scancel(*words: str) -> None:
@@ -124,7 +142,7 @@ def scontrol(verb: str, job: str) -> None:
 
 def install(folder: Path) -> None:
     """Write the commands into a folder for PATH."""
-    for name in ("sbatch", "srun", "sacct", "scancel", "scontrol"):
+    for name in ("sbatch", "srun", "sacct", "squeue", "scancel", "scontrol"):
         path = folder / name
         path.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, name])} "$@"\n')
         path.chmod(0o755)

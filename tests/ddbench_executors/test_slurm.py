@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 
 from ddbench.errors import UserError
+from ddbench.frontier import StageFrontier
 from ddbench.registry import registry
 from ddbench.spec import Spec
-from ddbench.types import Stage
+from ddbench.types import Event, Stage
 from ddbench_executors import extras
 from ddbench_executors.slurm import Slurm
+from ddbench_executors.slurm_errand import Errand
+from ddbench_executors.slurm_jobs import Jobs, Ticket
 
 pytestmark = [
     pytest.mark.slurm,
@@ -35,6 +38,11 @@ def stage(key: str, of: tuple[str, ...] = (), **facts: Any) -> Stage:
     """Return a stage that writes into a log."""
     inputs = {f"input.{number}": each for number, each in enumerate(of)}
     return Stage("synthesize", {"log": "log", **facts}, inputs, key, {}, f"stage {key}")
+
+
+def frontier(*stages: Stage) -> StageFrontier:
+    """Return a frontier in which all of the stages are needed."""
+    return StageFrontier({each.key: each for each in stages}, {each.key for each in stages})
 
 
 def log() -> list[list[str]]:
@@ -64,6 +72,7 @@ def slurm(do: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         check=True,
     )
     monkeypatch.setattr("ddbench_executors.slurm._LOOK_SECONDS", {"slurm": 0.05, "local": 0.05})
+    monkeypatch.setattr("ddbench_executors.slurm_states._QUEUE_SECONDS", 0)
     monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)(delay_s=0))
     yield home
     subprocess.run(["scancel", *(path.stem for path in home.glob("*.state"))], check=True)
@@ -161,7 +170,7 @@ def test_a_job_that_dies_costs_one_attempt_one_that_always_dies_fails_by_name_an
     assert {key: (end.status, end.stage.attempt) for key, end in ends.items()} == {
         "once": ("done", 2), "always": ("failed", 2), "fails": ("failed", 1), "sound": ("done", 1)
     }  # fmt: skip
-    assert re.match(r"its job \d+ ended without an outcome \(FAILED\); see .*, 2 times", ends["always"].error)
+    assert re.match(r"its job [\d_]+ ended without an outcome \(FAILED\); see .*, 2 times", ends["always"].error)
     assert sorted(log()) == [
         ["always", "1"],
         ["always", "2"],
@@ -190,10 +199,7 @@ def test_a_preempted_job_is_requeued_and_loses_the_stage_it_was_at_alone(slurm: 
 
 
 def test_leaving_ends_the_jobs_that_were_submitted(slurm: Path, do: Any) -> None:
-    from ddbench.frontier import StageFrontier
-
-    held = stage("a", until="never")
-    outcomes = Slurm().map(do.obey, StageFrontier({"a": held}, {"a"}), interrupt)
+    outcomes = Slurm().map(do.obey, frontier(stage("a", until="never")), interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         next(outcomes)
@@ -207,6 +213,116 @@ def interrupt(event: Any) -> None:
     """Do as Ctrl-C would once a stage has told that it is begun."""
     wait_until(log)
     raise KeyboardInterrupt
+
+
+def test_jobs_that_are_submitted_when_ctrl_c_comes_are_ended_too(
+    slurm: Path, do: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Jobs, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(Slurm().map(do.obey, frontier(stage("a", until="never"), stage("b")), print))
+    assert {(slurm / f"1000_{index}.state").read_text()[:9] for index in (0, 1)} == {"CANCELLED"}
+
+
+# -------------------------------------------------------------------------------------------- clusters as they are
+
+
+def test_what_sbatch_refuses_is_one_line_that_says_why(slurm: Path, do: Any) -> None:
+    (slurm / "limit").write_text("1")
+    with pytest.raises(UserError, match=r"^sbatch refuses 2 jobs: Batch job failed: too many jobs; see"):
+        next(Slurm().map(do.obey, frontier(stage("a"), stage("b")), print))
+    with pytest.raises(UserError, match="too many jobs"):
+        Slurm().submit(do.obey, [stage("a"), stage("b")])
+
+
+def test_what_a_limit_of_jobs_refuses_is_submitted_when_others_have_ended(slurm: Path, run_all: Run, do: Any) -> None:
+    (slurm / "limit").write_text("1")
+
+    outcomes, events = run_all(Slurm(array=1), do.obey, stage("a"), stage("b"), stage("c"))
+
+    assert sorted((outcome.stage.key, outcome.status) for outcome in outcomes) == [(key, "done") for key in "abc"]
+    assert sorted(log()) == [[key, "1"] for key in "abc"]
+    assert sum(event.name == "warning" for event in events) == 1
+
+
+def test_a_job_that_cannot_even_begin_its_stage_fails_it_by_name(slurm: Path, run_all: Run, do: Any) -> None:
+    [outcome], _ = run_all(Slurm(), do.obey, stage("a", thing=do.Unreadable()))
+
+    assert outcome.status == "failed"
+    assert re.match(
+        r"its job 1001 ended without an outcome \(ValueError: .*nonsense.*\); see .*, 2 times", outcome.error
+    )
+
+
+def test_a_job_that_dies_is_noticed_where_there_is_no_accounting(slurm: Path, run_all: Run, do: Any) -> None:
+    (slurm / "no-accounting").touch()
+
+    outcomes, _ = run_all(Slurm(), do.obey, stage("once", die=1))
+
+    assert [(outcome.status, outcome.stage.attempt) for outcome in outcomes] == [("done", 2)]
+
+
+@pytest.mark.parametrize(
+    ("state", "standing"),
+    [
+        ("SUSPENDED", "running"),
+        ("CONFIGURING", "waiting"),
+        ("REQUEUE_HOLD", "waiting"),
+        ("PREEMPTED", "failed"),
+        ("COMPLETED", "running"),  # what it wrote is still on its way through the network
+        ("NODE_FAIL", "failed"),
+    ],
+)
+def test_a_state_of_slurms_is_taken_for_what_it_is(slurm: Path, state: str, standing: str) -> None:
+    (slurm / "7.state").write_text(state)
+    jobs = Jobs(Path("ddbench-jobs").absolute(), "slurm")
+    jobs._write(Ticket("a", "7", 1))
+    assert jobs.standings(["a"])["a"].status == standing
+
+
+def test_slurm_is_asked_once_for_many_jobs(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import submitit
+
+    monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)())
+    jobs = Jobs(Path("ddbench-jobs").absolute(), "slurm")
+    for index in range(5):
+        (slurm / f"7_{index}.state").write_text("RUNNING")
+        jobs._write(Ticket(f"k{index}", f"7_{index}", 1))
+
+    told = Slurm().standing([stage(f"k{index}") for index in range(5)])
+
+    assert [each.status for each in told.values()] == ["running"] * 5
+    assert len((slurm / "sacct.log").read_text().splitlines()) == 1
+
+
+def test_what_a_job_tells_that_begins_at_once_is_heard_and_half_a_line_of_a_killed_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, told = Jobs(tmp_path, "slurm"), stage("a")
+    (tmp_path / "stages").mkdir()
+    jobs.note(Event("warning", told, {"message": "of an earlier job"}))
+
+    def begin_at_once(errands: Any, *_: Any) -> list[Any]:
+        (tmp_path / "stages" / "a.events").write_text('["stage-star')
+        jobs.note(Event("stage-started", told))
+        jobs.note(Event("stage-progress", told, {"done": 1, "total": 2}))
+        return [type("Job", (), {"job_id": "7"})]
+
+    monkeypatch.setattr(jobs, "_submitted", begin_at_once)
+    jobs.submit([Errand(print, told, tmp_path, "slurm")], {})  # type: ignore[arg-type]  # it is not called
+
+    assert [event.name for event in jobs.news(told)] == ["stage-progress"]
+
+
+@pytest.mark.parametrize(
+    ("time", "minutes"),
+    [(30, 30), ("30:00", 30), ("0:30", 1), ("1:30:00", 90), ("1-2", 1560), ("1-02:30", 1590), ("1-02:30:01", 1591)],
+)
+def test_a_time_is_read_as_sbatch_reads_it(time: str | int, minutes: int) -> None:
+    assert Slurm(time=time)._settings()["time"] == minutes
 
 
 # -------------------------------------------------------------------------------------------- local mode
@@ -257,6 +373,17 @@ def test_ctrl_c_ends_a_job_of_this_machine_with_its_runner(runner: subprocess.Po
     assert not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text()
 
 
+def test_a_process_that_has_the_number_of_a_job_that_is_gone_is_not_taken_for_it(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path / "jobs", "local")
+    jobs._write(Ticket("a", str(os.getpid()), 1))
+    assert jobs.standings(["a"])["a"].status == "failed"
+
+
+def test_a_job_of_this_machine_sees_the_gpus_that_it_asks_for(tmp_path: Path) -> None:
+    settings = Slurm(cluster="local", gpus_per_stage=2)._settings()
+    assert Jobs(tmp_path, "local")._executor(settings, ()).parameters["gpus_per_node"] == 2
+
+
 # -------------------------------------------------------------------------------------------- refusals
 
 
@@ -269,7 +396,15 @@ def test_without_slurm_or_submitit_one_line_says_what_to_do(monkeypatch: pytest.
         Slurm(cluster="local").require()
 
 
-@pytest.mark.parametrize("text", ["slurm[time=soon]", "slurm[sbatch=(--nice=3,)]", "slurm[gpus_per_stage=0.5]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slurm[time=soon]",
+        "slurm[sbatch=(dependency=afterok:1,)]",
+        "slurm[sbatch=(--nice=3,)]",
+        "slurm[gpus_per_stage=0.5]",
+    ],
+)
 def test_parameters_that_cannot_work_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="executor 'slurm"):
         registry().resolve("executor", Spec.parse(text))
