@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ddbench.types import Stage
 
 _LOOK_SECONDS = 0.2  # between two looks for events, which are told no more often
+_NEEDED = "every machine needs ddbench, the plugins and the working folder as they are here"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Ray:
     A Ray that is started here ends with the command. It listens on the loopback address alone, as far as Ray lets it
     (by itself it listens on every interface), with its token authentication on, the token in a file that only this user
     can read; without dashboard and usage statistics. How a cluster that is joined is guarded is for those to say who
-    run it; RAY_AUTH_TOKEN_PATH names the file of its token.
+    run it; RAY_AUTH_TOKEN_PATH names the file of its token. Where a cluster's head is gone for a minute, Ray ends the
+    command, with a line of its own and exit code 1; the same command goes on where it was.
 
     Where a machine has several GPUs, Ray starts a worker anew for each stage on one of them; for one machine with
     several GPUs, ``processes`` keeps its workers.
@@ -108,10 +110,11 @@ class _Submitted:
         self._settings, self._resources, self._tell = settings, resources, tell
         self._running: dict[Any, Stage] = {}
         self._mailbox = open_mailbox()
-        self._given = (work, self._mailbox, Path.cwd())
+        self._given = (work, self._mailbox, Path.cwd(), settings.max_retries + 1)
+        self._warned: set[Request] = set()
         # A worker whose GPU Ray may have given to another meanwhile, and who sticks to it, must not be used again.
-        again = 0 if most <= 1 else 1
-        self._task = ray.remote(max_retries=settings.max_retries, max_calls=again)(_attend)
+        once = any(request.gpus for request in self._requests.values()) and most != 1
+        self._task = ray.remote(max_retries=settings.max_retries, max_calls=int(once))(_attend)
 
     def __bool__(self) -> bool:
         return bool(self._running)
@@ -134,7 +137,9 @@ class _Submitted:
         message = f"{stage.label} asks for {request}, which no machine of the Ray cluster has"
         if not self._settings.address:
             raise UserError(f"{message}; ask for less: ray[gpus_per_stage=...], cpus_per_stage, memory_per_stage")
-        self._tell(Event("warning", stage, {"message": f"{message}: it waits until one joins"}))
+        if request not in self._warned:
+            self._tell(Event("warning", stage, {"message": f"{message}: it waits until one joins"}))
+        self._warned.add(request)
 
     def wait(self) -> Iterator[Outcome]:
         """Wait a moment for outcomes; tell events that came before them."""
@@ -151,12 +156,13 @@ class _Submitted:
 
         try:
             return ray.get(reference)  # type: ignore[no-any-return]  # what _attend returns
+        except ray.exceptions.RayTaskError as error:  # around the work, which raises nothing
+            reason = str(error).strip().splitlines()[-1]
+            return Outcome(stage, "failed", error=f"its worker could not begin it ({reason}); {_NEEDED}")
         except ray.exceptions.RayError as error:
             attempts = ray.get(self._mailbox.attempts.remote(stage.key))
-            lost = f"its worker or machine was lost, {attempts} times" if attempts else "no worker could begin it"
             reason = str(error).strip().partition("\n")[0]
-            advice = "short of memory? ask for more: ray[memory_per_stage=...]"
-            return Outcome(stage, "failed", error=f"{lost} ({type(error).__name__}: {reason}); {advice}")
+            return Outcome(stage, "failed", error=_lost(attempts, f"{type(error).__name__}: {reason}"))
 
     def cancel(self) -> None:
         """End what still runs."""
@@ -166,14 +172,23 @@ class _Submitted:
             ray.cancel(reference, force=True)
 
 
-def _attend(stage: Stage, work: Work, mailbox: Any, folder: Path) -> Outcome:
-    """Work on a stage; runs in a worker of Ray's.
+def _lost(attempts: int, reason: str) -> str:
+    lost = f"its worker or machine was lost, {attempts} times" if attempts else "no worker could begin it"
+    return f"{lost} ({reason}); short of memory? ask for more: ray[memory_per_stage=...]"
 
-    Results of the mailbox are awaited as futures: a worker that waits by ``ray.get`` gives up its processor meanwhile.
+
+def _attend(stage: Stage, work: Work, mailbox: Any, folder: Path, attempts: int) -> Outcome:
+    """Work on a stage, unless that was tried so often; runs in a worker of Ray's.
+
+    Ray does not count attempts that it ended itself, short of memory: by itself it begins a stage that never fits for
+    ever. Results of the mailbox are awaited as futures: a worker that waits by ``ray.get`` gives up its processor
+    meanwhile.
     """
     compute_on_one_thread()
     os.chdir(folder)
     attempt = mailbox.begin.remote(stage.key).future().result()
+    if attempt > attempts:
+        return Outcome(stage, "failed", error=_lost(attempts, "max_retries is used up"))
     if attempt > 1:
         message = f"{stage.label}: its worker or machine was lost; attempt {attempt}"
         mailbox.post.remote(Event("warning", stage, {"message": message}))

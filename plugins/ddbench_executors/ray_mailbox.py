@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ddbench.types import Event
 
+_LASTING = {"max_restarts": -1, "max_task_retries": -1}
+
 
 class Mailbox:
     """Keeps events until the runner fetches them, and counts attempts."""
@@ -36,9 +38,12 @@ class Mailbox:
 
 
 def open_mailbox() -> Any:
-    """Return the handle of a new mailbox on this machine, which no loss of another machine can take away."""
+    """Return the handle of a new mailbox on this machine, which no loss of another machine can take away.
+
+    If its process is ended, short of memory say, it is begun anew and empty: a stage may then count fewer attempts.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(Mailbox).options(**_LASTING, num_cpus=0, scheduling_strategy=here).remote()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
 _OBJECT_STORE_BYTES = 100 * 2**20  # outcomes are small: what is large lies in ddbench's store
 _PATIENCE_SECONDS = 5.0
+_LONGEST = 18  # bytes of the name of a folder below which Ray can name its sockets, in 103 bytes on some systems
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _LOGS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
@@ -86,16 +87,26 @@ def _join(address: str) -> None:
     if address.startswith("ray://"):
         raise UserError(f"'{address}': give the command on a machine of the cluster, with ray[address=auto]")
     host, _, port = address.rpartition(":")
-    try:
+    advice = (
+        "'ray start --head' starts one, and '--executor ray' without an address one of this machine; "
+        f"{_PATH} names the file of its token"
+    )
+    with _in_one_line(f"no Ray cluster at '{address}' lets this process in", advice):
         if host and port.isdigit():  # Ray itself would try for minutes, and say so all the while
             socket.create_connection((host, int(port)), _PATIENCE_SECONDS).close()
         ray.init(address=address, **_LOGS)
-    except (OSError, ValueError, RuntimeError) as error:
+
+
+@contextmanager
+def _in_one_line(what: str, advice: str) -> Iterator[None]:
+    """Turn what goes wrong with Ray into a UserError."""
+    import ray
+
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"no Ray cluster at '{address}' lets this process in: {reason}; 'ray start --head' starts one, and "
-            f"'--executor ray' without an address one of this machine; {_PATH} names the file of its token"
-        ) from None
+        raise UserError(f"{what}: {reason}; {advice}") from None
 
 
 def _start(*, gpus: bool, retries: int, guarded: bool) -> None:
@@ -104,7 +115,7 @@ def _start(*, gpus: bool, retries: int, guarded: bool) -> None:
     own: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "_temp_dir": str(_private_folder() / "ray")}
     if guarded:
         _require_guard()
-    with environment(**ALONE):
+    with environment(**ALONE), _in_one_line("Ray does not start here", "'--executor processes' needs none"):
         ray.init(
             address="local",  # else a cluster that this machine belongs to would be joined
             num_cpus=machine.cores(),
@@ -152,7 +163,10 @@ def _require_guard() -> None:
 @functools.cache
 def _private_folder() -> Path:
     """Make a folder that this user alone can enter; it goes when this process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="ddbench-"))  # short: sockets below it have at most 107 characters
+    there = tempfile.gettempdir()
+    if len(os.fsencode(there)) > _LONGEST and Path("/tmp").is_dir():  # noqa: S108 - mkdtemp's folder is this user's alone
+        there = "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="ddbench-", dir=there))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from ddbench.registry import registry
 from ddbench.spec import Spec
 from ddbench.store import Store
 from ddbench.types import Stage
-from ddbench_executors import extras
+from ddbench_executors import extras, ray_cluster, ray_session
 from ddbench_executors.ray_cluster import Ray
 from ddbench_executors.ray_requests import Request, by_kind
 from ddbench_executors.ray_session import session
@@ -110,6 +111,7 @@ from ddbench.testing.conformance import check_executor
 from ddbench.frontier import StageFrontier
 from ddbench.types import Stage
 from ddbench_executors.ray_cluster import Ray
+from ddbench_executors.ray_mailbox import open_mailbox
 from ddbench_executors.ray_session import session
 
 def stage(key, of=(), **facts):
@@ -131,12 +133,18 @@ def sockets():
             continue
     return found
 
+def processes_of(name):
+    found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(entry.name) for entry in found if (entry / "cmdline").read_bytes().startswith(name)
+            and os.getsid(int(entry.name)) == os.getsid(0)]
+
 with session("", unguarded=False, gpus=False, retries=1):
     addresses = sorted(set(listening(sockets())))
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
     modes = [oct(path.stat().st_mode & 0o777) for path in (token, token.parent)]
     stages = [stage("once", die=1), stage("always", die=9), stage("fails", fail=True), stage("sound"),
-              stage("after", ("once", "sound")), stage("never", ("fails",))]
+              stage("after", ("once", "sound")), stage("never", ("fails",)),
+              stage("unread", thing=executor_work.Unreadable())]
     left, events = StageFrontier({each.key: each for each in stages}, {each.key for each in stages}), []
     ends = {}
     for outcome in Ray(cpus_per_stage=0.5, max_retries=1).map(executor_work.obey, left, events.append, "cpu"):
@@ -144,7 +152,14 @@ with session("", unguarded=False, gpus=False, retries=1):
         ends[outcome.stage.key] = [outcome.status, outcome.meta.get("attempt"), outcome.meta.get("OMP_NUM_THREADS"),
                                    outcome.error]
     check_executor(Ray(cpus_per_stage=0.5, max_retries=0))
-print(json.dumps({"addresses": addresses, "modes": modes, "ends": ends, "folder": str(token.parent),
+    import ray  # not sooner, or it would listen elsewhere
+
+    mailbox = open_mailbox()
+    ray.get(mailbox.post.remote("lost"))
+    for pid in processes_of(b"ray::Mailbox"):
+        os.kill(pid, 9)
+    kept = ray.get(mailbox.fetch.remote(), timeout=60)
+print(json.dumps({"addresses": addresses, "modes": modes, "ends": ends, "folder": str(token.parent), "kept": kept,
                   "events": [[event.name, event.stage.key] for event in events]}))
 """
 
@@ -202,16 +217,81 @@ def test_a_worker_that_dies_costs_one_attempt_an_error_is_final_and_stages_wait_
         "fails": ["failed", None, None],
         "sound": ["done", 1, "1"],
         "after": ["done", 1, "1"],
+        "unread": ["failed", None, None],
     }
     assert alone["ends"]["always"][3].startswith("its worker or machine was lost, 2 times (WorkerCrashedError: ")
     assert alone["ends"]["fails"][3] == "told to fail"
+    assert alone["ends"]["unread"][3].startswith("its worker could not begin it (ValueError: ")
     assert alone["log"] == ["after", "always", "always", "fails", "once", "once", "sound"]
     told = Counter(tuple(event) for event in alone["events"])
     assert told[("stage-started", "after")] == told[("stage-progress", "after")] == 1
     assert told[("warning", "once")] == told[("warning", "always")] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+@installed
+def test_the_mailbox_is_begun_anew_when_its_process_is_killed(alone: dict[str, Any]) -> None:
+    assert alone["kept"] == []
+
+
 # -------------------------------------------------------------------------------------------- requests, refusals
+
+
+def test_a_stage_that_ray_begins_again_and_again_fails_when_its_retries_are_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_cluster, "compute_on_one_thread", lambda: None)
+    third = SimpleNamespace(future=lambda: SimpleNamespace(result=lambda: 3))
+    mailbox = SimpleNamespace(begin=SimpleNamespace(remote=lambda key: third))
+
+    outcome = ray_cluster._attend(stage("a"), do.obey, mailbox, tmp_path, 2)
+
+    assert outcome.status == "failed"
+    assert outcome.error.startswith("its worker or machine was lost, 2 times (max_retries is used up)")
+    assert not Path("log").exists()
+
+
+def test_what_no_machine_of_a_cluster_has_is_told_once_for_all_stages_that_ask_for_it() -> None:
+    told: list[Any] = []
+    stages = object.__new__(ray_cluster._Submitted)
+    stages._settings, stages._resources, stages._tell, stages._warned = Ray(address="auto"), [{}], told.append, set()
+    for key in "abc":
+        stages._require_room(Request(1, 0, 0), stage(key))
+    stages._require_room(Request(2, 0, 0), stage("d"))
+    assert [event.stage.key for event in told] == ["a", "d"]
+
+
+def test_sockets_have_names_that_are_short_enough_wherever_temporary_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 40)))
+    folder = ray_session._private_folder.__wrapped__()
+    try:
+        assert len(str(folder)) < 40
+        assert folder.stat().st_mode & 0o777 == 0o700
+    finally:
+        folder.rmdir()
+
+
+NO_TOKEN = """
+import socket
+from ddbench_executors.ray_session import session
+server = socket.create_server(("127.0.0.1", 0))
+session(f"127.0.0.1:{server.getsockname()[1]}", unguarded=False, gpus=False, retries=0).__enter__()
+"""
+
+
+@installed
+def test_a_cluster_that_this_user_has_no_token_for_is_one_line(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", NO_TOKEN], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "ddbench.errors.UserError: no Ray cluster at '127.0.0.1:" in run.stderr
+    assert "lets this process in: Token authentication is enabled but no authentication token" in run.stderr
 
 
 def test_kinds_of_stages_may_ask_for_more_than_the_rest() -> None:
