@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ddbench import results
 from ddbench.errors import UserError
-from ddbench.registry import registry
-from ddbench.runner import assignment
+from ddbench.runner import assignment, chosen_executor
 from ddbench.store import open_store
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def hand_over(stages: list[Stage], settings: Settings) -> int:
     Raises:
         UserError: the executor has no such workers.
     """
-    executor = _executor(settings)
+    executor = chosen_executor(settings)
     if not hasattr(executor, "submit"):
         raise UserError(
             f"the workers of executor '{settings.executor.name}' end with this command: use --executor slurm, or keep "
@@ -58,7 +57,7 @@ def hand_over(stages: list[Stage], settings: Settings) -> int:
 def states(plan: Plan, settings: Settings) -> list[StageState]:
     """Tell of every stage of a plan what has become of it: from the store, the executor, locks and result files."""
     left = missing(plan, settings)
-    executor, near = _executor(settings), open_store(settings.store).near
+    executor, near = chosen_executor(settings), open_store(settings.store).near
     told = executor.standing(left) if hasattr(executor, "standing") else {}
     failed = _failed(plan, settings)
     unknown = {stage.key for stage in left}
@@ -74,10 +73,6 @@ def states(plan: Plan, settings: Settings) -> list[StageState]:
         return StageState(stage, "failed" if error else "missing", error)
 
     return [state(stage) for stage in plan.stages.values()]
-
-
-def _executor(settings: Settings) -> Any:
-    return registry().resolve("executor", settings.executor).component
 
 
 def _failed(plan: Plan, settings: Settings) -> Mapping[str, str]:

@@ -94,11 +94,16 @@ def require_able(settings: Settings) -> None:
     """Raise a UserError unless this machine has the device and executor, and lets results and stages be written."""
     require_writable(settings.out, "the results folder", "--out")
     open_store(settings.store).require_writable()
-    executor = registry().resolve("executor", settings.executor).component
+    executor = chosen_executor(settings)
     if hasattr(executor, "require"):
         executor.require()
     if not getattr(executor, "elsewhere", False):
         require_device(settings.device)
+
+
+def chosen_executor(settings: Settings) -> Any:
+    """Return the executor that the settings name."""
+    return registry().resolve("executor", settings.executor).component
 
 
 def assignment(settings: Settings) -> Work:
@@ -131,7 +136,8 @@ class _Run:
         stages = self.plan.stages
         store = open_store(self.settings.store, self._warn)
         needed = self._needed(store, self._read_store(store))
-        require_room_to_run(self.plan, needed, self.metas.values(), self.settings.device)
+        if not getattr(chosen_executor(self.settings), "elsewhere", False):
+            require_room_to_run(self.plan, needed, self.metas.values(), self.settings.device)
         frontier = StageFrontier(stages, needed)
         for key in [key for key, stage in stages.items() if stage.kind == "squeeze" and key in self.metas]:
             self._hold_to_floor(key, frontier)
@@ -198,7 +204,7 @@ class _Run:
 
         They and what waits for them stay as if they had not had their turn.
         """
-        executor = registry().resolve("executor", self.settings.executor).component
+        executor = chosen_executor(self.settings)
         unread: set[str] = set()
         for outcome in executor.map(assignment(self.settings), frontier, self.tell, self.settings.device):
             if UNREAD in outcome.meta and not last:

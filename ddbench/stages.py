@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ddbench.bench import Bench, make_repeatable, require_unchanged, resolve_device
+from ddbench.bench import Bench, make_repeatable, require_device, require_unchanged, resolve_device
 from ddbench.commandline import command
 from ddbench.environment import capture
 from ddbench.errors import CorruptArtifactError, UserError, printable
@@ -134,6 +134,7 @@ def sound_meta(store: AnyStore, stage: Stage, tell: Tell) -> dict[str, Any] | No
 def _compute(
     stage: Stage, store: AnyStore, draft: Draft, notes: _Notes, context: Context, parts: int
 ) -> dict[str, Any]:
+    require_device(context.device)  # a worker may be on another machine than the runner, who looked
     device = resolve_device(context.device)
     progress = _Progress(stage, notes.tell)
     compute = Compute(device, stage.facts["precision"], _seed(stage), progress, parts, notes)

@@ -89,16 +89,20 @@ def show_plan(chosen: Benchmark, settings: Settings, *, as_json: bool, points: f
 def _rows(planned: Plan, settings: Settings) -> list[Row]:
     from rich.console import Console
 
+    from ddbench.bench import require_device
     from ddbench.estimate import Estimate, estimate
     from ddbench.room import require_room
+    from ddbench.runner import chosen_executor
     from ddbench.store import open_store
 
+    require_device(settings.device)  # estimates are of this machine, wherever the executor's workers are
     store = open_store(settings.store)
     present = {key for _, key in store.present((stage.kind, key) for key, stage in planned.stages.items())}
     needed = planned.needed(lambda stage: stage.key in present)
     with Console(stderr=True).status("timing passes through networks"):
         estimates = estimate(planned, needed, store, settings.device)
-    require_room(planned, {key: told.memory for key, told in estimates.items()}, settings.device)
+    if not getattr(chosen_executor(settings), "elsewhere", False):
+        require_room(planned, {key: told.memory for key, told in estimates.items()}, settings.device)
 
     def row(key: str) -> Row:
         stage = planned.stages[key]

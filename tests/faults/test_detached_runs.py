@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -85,6 +86,39 @@ def test_a_run_that_is_left_goes_on_status_tells_how_far_and_the_same_command_wr
     assert shell("status", *grid, *LOCAL)[1].splitlines()[-1] == (
         "4 of 4 stages done; 'ddbench run' with the same options shows the results"
     )
+
+
+FAR = """
+from dataclasses import dataclass
+from typing import ClassVar
+from ddbench import hookimpl
+from ddbench_executors.serial import Serial
+
+@dataclass(frozen=True)
+class Far(Serial):
+    elsewhere: ClassVar[bool] = True
+
+@hookimpl
+def ddbench_executors():
+    return {"far": Far}
+"""
+
+
+@pytest.mark.skipif(importlib.import_module("torch").cuda.is_available(), reason="looks for a device that is not here")
+def test_a_device_that_workers_elsewhere_have_is_not_looked_for_here_but_to_tell_estimates(
+    toys: list[str], install: Callable[..., Path], shell: Shell
+) -> None:
+    install("far", "far_plugin", FAR)
+    toys = [*toys, "--executor", "far", "--device", "cuda"]
+
+    code, _, err = shell("run", *toys, "--quiet")
+    assert code == 3
+    assert err.startswith("failed: teacher toy-teacher: device 'cuda' cannot be used: ")  # by the worker, who has none
+
+    code, out, err = shell("plan", *toys)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: device 'cuda' cannot be used: ")
+    assert len(err.splitlines()) == 1
 
 
 # -------------------------------------------------------------------------------------------- refusals
