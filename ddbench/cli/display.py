@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ddbench import hookimpl
@@ -31,10 +31,10 @@ def display(*, quiet: bool) -> Iterator[Quiet]:
 
 @contextmanager
 def listening(*, quiet: bool) -> Iterator[None]:
-    """Show what happens within: the listener is among the plugins as long."""
+    """Show what happens within: the listener is among the plugins as long. What components print goes to stderr."""
     from ddbench.registry import registry
 
-    with display(quiet=quiet) as listener:
+    with redirect_stdout(sys.stderr), display(quiet=quiet) as listener:
         manager = registry().plugins.manager
         manager.register(listener, name="display")
         try:
@@ -156,11 +156,14 @@ class Live(Quiet):
         self._recount()
 
     def stage_progress(self, event: Event) -> None:
-        """Move a stage's bar."""
+        """Move a stage's bar, if its start was told: workers elsewhere may be lost with what they had to tell."""
+        task = self._tasks.get(_stage(event).key)
+        if task is None:
+            return
         numbers = dict(event.payload)
         done, total = numbers.pop("done"), numbers.pop("total")
         shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
-        self._progress.update(self._tasks[_stage(event).key], completed=done, total=total, numbers=shown)
+        self._progress.update(task, completed=done, total=total, numbers=shown)
 
     def stage_finished(self, event: Event) -> None:
         """Take a stage's bar away and leave a line."""

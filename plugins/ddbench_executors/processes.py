@@ -185,6 +185,7 @@ def _interrupts_held() -> Iterator[None]:
 
 def _serve(connection: Connection[Any, Any], work: Work, gpu: str | None) -> None:
     """Work on stages until the other end is closed; runs in the worker."""
+    os.dup2(2, 1)  # what a component prints must not come into the document that the runner prints
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's matter, whichever thread hears it
     threading.Thread(target=_end_with_runner, daemon=True).start()
     if gpu is not None:

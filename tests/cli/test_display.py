@@ -113,6 +113,15 @@ def test_live_takes_a_stage_that_is_tried_again_as_one(terminal: Console) -> Non
     assert "1 done, 1 reused, 2 left" in drawn(terminal)
 
 
+def test_live_goes_on_where_the_start_of_a_stage_was_not_heard(terminal: Console) -> None:
+    with Live() as live:
+        for event in [*story()[:1], *story()[2:]]:
+            live.ddbench_event(event)
+        live._progress.refresh()
+
+    assert "1 done, 1 reused, 1 failed, 1 skipped" in drawn(terminal)
+
+
 def test_a_pipe_gets_lines_a_terminal_gets_the_live_display_and_quiet_neither(
     monkeypatch: pytest.MonkeyPatch, terminal: Console
 ) -> None:

@@ -256,3 +256,27 @@ def test_result_files_are_one_json_document_each_under_data_set_synthesizer_and_
     files = sorted(Path("results").rglob("*.json"))
     assert [file.parent.as_posix() for file in files] == ["results/toy/toy-synth/ipc2"] * 2
     assert [json.loads(file.read_text())["trial"]["evaluation_seed"] for file in files] == [0, 1]
+
+
+CHATTY = """
+from dataclasses import dataclass
+from ddbench import hookimpl
+from ddbench.testing.toys import ToySynth
+
+@dataclass(frozen=True)
+class Chatty(ToySynth):
+    def synthesize(self, task):
+        print("thinking aloud")
+        return super().synthesize(task)
+
+@hookimpl
+def ddbench_synthesizers():
+    return {"chatty": Chatty}
+"""
+
+
+def test_what_a_component_prints_does_not_come_into_a_document(run: Call, install: Call) -> None:
+    install("chatty", "chatty_plugin", CHATTY)
+    ended = run("--synth", "chatty", "--json")
+    assert [trial["status"] for trial in ended.document["trials"]] == ["done", "done"]
+    assert "thinking aloud" in ended.err

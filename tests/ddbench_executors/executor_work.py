@@ -44,6 +44,12 @@ def name_gpu(stage: Stage, tell: Tell) -> Outcome:
     return Outcome(stage, "done", {"pid": os.getpid(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")})
 
 
+def think_aloud(stage: Stage, tell: Tell) -> Outcome:
+    """Print."""
+    print("thinking aloud", flush=True)  # noqa: T201 - as components of others do
+    return Outcome(stage, "done")
+
+
 def obey(stage: Stage, tell: Tell) -> Outcome:
     """Do as the facts say: write the attempt into ``log``, ``die`` in the first attempts, ``fail``, wait for ``until``.
 

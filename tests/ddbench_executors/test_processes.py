@@ -109,6 +109,13 @@ def test_a_worker_that_dies_while_idle_is_replaced(do: Any) -> None:
     assert outcomes[0].meta["pid"] != outcomes[1].meta["pid"]
 
 
+def test_what_a_worker_prints_does_not_come_between_what_the_runner_prints(
+    do: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(Processes(workers=1), do.think_aloud, (stage("a"),))
+    assert capfd.readouterr() == ("", "thinking aloud\n")
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_noticed_even_where_a_process_that_it_forked_lives_on(do: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
