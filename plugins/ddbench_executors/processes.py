@@ -112,8 +112,8 @@ class _Pool:
         resource_tracker.ensure_running()  # by itself it would start just before the process, and let Ctrl-C through
         with _interrupts_held(), environment(**ALONE):
             process.start()
+            self._workers.append(_Worker(process, ours, slot))
         theirs.close()
-        self._workers.append(_Worker(process, ours, slot))
         return self._workers[-1]
 
     def wait(self, tell: Tell) -> Iterator[Outcome]:

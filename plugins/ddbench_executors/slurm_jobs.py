@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ class Jobs:
 
         executor = self._executor(settings, after)
         try:
-            with executor.batch():
+            with _outside_of_jobs(), executor.batch():
                 return [executor.submit(errand) for errand in errands]
         except (FailedJobError, FailedSubmissionError) as error:
             said = [line for line in str(error).splitlines() if line.strip()] or ["it gives no reason"]
@@ -213,6 +213,18 @@ class Jobs:
             self._known[job].cancel()  # its controller asks the process that computes to end, then ends it
         for job in left:
             self._known[job]._process.wait()
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hide the job that this process may be in itself: those that it submits would inherit its limits and numbers."""
+    inside = "SLURM_JOB_ID" in os.environ
+    names = [name for name in os.environ if inside and name.startswith("SLURM_") and name != "SLURM_CONF"]
+    hidden = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _lives(pid: int, folder: Path) -> bool:

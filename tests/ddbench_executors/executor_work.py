@@ -66,7 +66,7 @@ def obey(stage: Stage, tell: Tell) -> Outcome:
     tell(Event("stage-progress", stage, {"done": 1, "total": 1}))
     if facts.get("fail"):
         return Outcome(stage, "failed", error="told to fail")
-    seen = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
+    seen = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SLURM_MEM_PER_NODE")}
     return Outcome(stage, "done", {"attempt": stage.attempt, "pid": os.getpid(), **seen})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -190,6 +191,23 @@ def test_pools_of_threads_have_one_thread_from_the_start_of_a_worker(
     outcomes, _ = run(Processes(workers=1), do.obey, (told,))
     assert outcomes[0].meta["OMP_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "4"
+
+
+def test_a_worker_that_is_starting_when_ctrl_c_comes_is_ended_too(do: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = multiprocessing.process.BaseProcess.start
+
+    def interrupted(process: Any) -> None:
+        start(process)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in the background
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(Processes(workers=1), do.name_worker, (stage("a"),))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert multiprocessing.active_children() == []
 
 
 FIRST_WORKER = """

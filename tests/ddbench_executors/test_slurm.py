@@ -265,6 +265,16 @@ def test_a_job_that_dies_is_noticed_where_there_is_no_accounting(slurm: Path, ru
     assert [(outcome.status, outcome.stage.attempt) for outcome in outcomes] == [("done", 2)]
 
 
+def test_a_runner_that_is_in_a_job_itself_hands_nothing_of_it_on(
+    slurm: Path, run_all: Run, do: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "4096")  # srun refuses it beside what the job asks for itself
+    [outcome], _ = run_all(Slurm(), do.obey, stage("a"))
+    assert (outcome.status, outcome.meta["SLURM_MEM_PER_NODE"]) == ("done", None)
+    assert os.environ["SLURM_MEM_PER_NODE"] == "4096"
+
+
 @pytest.mark.parametrize(
     ("state", "standing"),
     [
