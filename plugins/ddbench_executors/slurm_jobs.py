@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import subprocess
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from ddbench.types import Stage
     from ddbench_executors.slurm_errand import Errand
+
+_ASK_SECONDS = 60.0  # between two questions to Slurm's accounting, at the most
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Jobs:
         self._own: set[str] = set()  # jobs that this process has submitted, whose ends it alone can hear
         self._ended: set[str] = set()
         self._states = States()
+        self._asked = time.monotonic()
         self._heard: dict[str, int] = {}
 
     def submit(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str] = ()) -> None:
@@ -171,10 +175,16 @@ class Jobs:
     def _state(self, ticket: Ticket) -> str:
         job = self.job(ticket)
         if self.cluster == "slurm":
-            return str(job.state).split()[0].upper()  # CANCELLED by 1000
+            return str(job.watcher.get_state(ticket.job, self._mode())).split()[0].upper()  # CANCELLED by 1000
         if job.done() if ticket.job in self._own else not _lives(int(ticket.job), self.folder):
             return "ENDED"
         return "RUNNING" if self._events(ticket.key).exists() else "PENDING"
+
+    def _mode(self) -> str:
+        """Tell whether Slurm is to be asked in any case: by itself submitit does so every ten minutes in a long run."""
+        due = time.monotonic() - self._asked >= _ASK_SECONDS
+        self._asked = time.monotonic() if due else self._asked
+        return "force" if due else "standard"
 
     def _events(self, key: str) -> Path:
         return self.folder / "stages" / f"{key}.events"

@@ -308,6 +308,24 @@ def test_slurm_is_asked_once_for_many_jobs(slurm: Path, monkeypatch: pytest.Monk
     assert len((slurm / "sacct.log").read_text().splitlines()) == 1
 
 
+def test_a_job_that_dies_late_in_a_long_run_is_noticed_within_a_minute(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import submitit
+
+    monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)(delay_s=600))
+    jobs, state = Jobs(Path("ddbench-jobs").absolute(), "slurm"), slurm / "7.state"
+    state.write_text("RUNNING")
+    jobs._write(Ticket("a", "7", 1))
+    assert jobs.standings(["a"])["a"].status == "running"
+    submitit.SlurmJob.watcher._start_time -= 3600  # when the last job was submitted
+    submitit.SlurmJob.watcher._last_status_check -= 300
+    state.write_text("OUT_OF_MEMORY")
+    assert jobs.standings(["a"])["a"].status == "running"
+    jobs._asked -= 60
+    assert jobs.standings(["a"])["a"].status == "failed"
+
+
 def test_what_a_job_tells_that_begins_at_once_is_heard_and_half_a_line_of_a_killed_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
