@@ -122,7 +122,7 @@ class Slurm:
         left = [stage for stage in stages if stage.key not in alive]
         for some in (some for level in _levels(left) for some in self._arrays(level)):
             reads = {stage.key: tuple(key for key in stage.inputs.values() if key in handed) for stage in some}
-            tickets = [jobs.ticket(key) for keys in reads.values() for key in keys]
+            tickets = [jobs.files.ticket(key) for keys in reads.values() for key in keys]
             after = {ticket.array for ticket in tickets if ticket is not None}
             jobs.submit([self._errand(work, stage, reads[stage.key]) for stage in some], self._settings(), after)
         return len(left)
@@ -208,7 +208,7 @@ class _Watch:
         before = len(self._running)
         for stage in list(self._running.values()):
             outcome = self._ended(stage)
-            for event in self._jobs.news(stage):
+            for event in self._jobs.files.news(stage):
                 self._tell(event)
             if outcome is not None:
                 del self._running[stage.key]
@@ -218,7 +218,7 @@ class _Watch:
             self.put(stages)
 
     def _ended(self, stage: Stage) -> Outcome | None:
-        ticket = self._jobs.ticket(stage.key)
+        ticket = self._jobs.files.ticket(stage.key)
         assert ticket is not None, "what runs was submitted"
         outcome = self._jobs.outcome(ticket)
         if outcome is not None:

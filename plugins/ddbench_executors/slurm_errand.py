@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ddbench.protocols import Work
     from ddbench.types import Stage
+    from ddbench_executors.slurm_files import Files
 
 _SECONDS = 2.0  # between two notes of progress: the runner looks no more often
 _PATIENCE_SECONDS = 30.0  # until a file that another machine has written must have come through the network
@@ -49,7 +50,7 @@ class Errand:
                 return Outcome(self.stage, "failed", error=error)
         restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         stage = replace(self.stage, attempt=self.stage.attempt + restarts)
-        return self.work(stage, _Diary(jobs))
+        return self.work(stage, _Diary(jobs.files))
 
     def checkpoint(self) -> Any:
         """Say what to do once this job, which is just being preempted, is begun again; Slurm counts how often."""
@@ -61,7 +62,7 @@ class Errand:
 
 def _trouble(jobs: Jobs, key: str) -> str:
     """Wait for a stage that comes first, as Slurm has done already; returns why it failed, or an empty string."""
-    ticket = jobs.ticket(key)
+    ticket = jobs.files.ticket(key)
     assert ticket is not None, "those who come first were handed over first"
     begun = time.monotonic()
     while (outcome := jobs.outcome(ticket)) is None:
@@ -75,12 +76,12 @@ def _trouble(jobs: Jobs, key: str) -> str:
 class _Diary:
     """Tells events to the runner, of progress one now and then."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs, self._last = jobs, 0.0
+    def __init__(self, files: Files) -> None:
+        self._files, self._last = files, 0.0
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
         if event.name == "stage-progress" and now - self._last < _SECONDS:
             return
         self._last = now
-        self._jobs.note(event)
+        self._files.note(event)

@@ -1,60 +1,45 @@
-"""Jobs of stages: which job has which stage, in files beside submitit's, where all machines and commands look."""
+"""Jobs of stages: submitted, asked after, and ended."""
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddbench.errors import UserError
-from ddbench.types import Event, Outcome, Standing
+from ddbench.types import Outcome, Standing
+from ddbench_executors.slurm_files import Files, Ticket
 from ddbench_executors.slurm_states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ddbench.types import Stage
     from ddbench_executors.slurm_errand import Errand
 
 _ASK_SECONDS = 60.0  # between two questions to Slurm's accounting, at the most
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """Which job has a stage, by the stage's key, and the attempt that this is."""
-
-    key: str
-    job: str
-    attempt: int
-
-    @property
-    def array(self) -> str:
-        """The number under which Slurm knows all jobs of an array."""
-        return self.job.partition("_")[0]
 
 
 class Jobs:
     """The jobs in a folder.
 
     Attributes:
-        folder: where submitit keeps scripts, pickles and logs by job, and this class tickets and events by stage.
+        folder: where submitit keeps scripts, pickles and logs by job.
         cluster: ``slurm``, or ``local`` for processes of this machine.
+        files: who has which stage, and what was told of it.
     """
 
     def __init__(self, folder: Path, cluster: str) -> None:
         self.folder, self.cluster = folder, cluster
+        self.files = Files(folder)
         self._known: dict[str, Any] = {}
         self._own: set[str] = set()  # jobs that this process has submitted, whose ends it alone can hear
         self._ended: set[str] = set()
         self._states = States()
         self._asked = time.monotonic()
-        self._heard: dict[str, int] = {}
 
     def submit(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str] = ()) -> None:
         """Submit an array of jobs, to begin when other arrays have ended, and write their tickets.
@@ -63,18 +48,12 @@ class Jobs:
             UserError: Slurm refuses them.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pickles may name a store by a URL with a login
-        for errand in errands:
-            self._forget(errand.stage.key)
+        self.files.clear(errand.stage.key for errand in errands)
         jobs = self._submitted(errands, settings, after)
         self._known |= {job.job_id: job for job in jobs}
         self._own |= {job.job_id for job in jobs}
         for errand, job in zip(errands, jobs, strict=True):
-            self._write(Ticket(errand.stage.key, job.job_id, errand.stage.attempt))
-
-    def _forget(self, key: str) -> None:
-        """Drop what an earlier job of a stage has told."""
-        self._events(key).unlink(missing_ok=True)
-        self._heard.pop(key, None)
+            self.files.write(Ticket(errand.stage.key, job.job_id, errand.stage.attempt))
 
     def _submitted(self, errands: Sequence[Errand], settings: Mapping[str, Any], after: Iterable[str]) -> list[Any]:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -103,23 +82,6 @@ class Jobs:
         slurm.update_parameters(**settings, **waits)
         return slurm
 
-    def _write(self, ticket: Ticket) -> None:
-        path = self._path(ticket.key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(asdict(ticket)), encoding="utf-8")
-        aside.replace(path)
-
-    def _path(self, key: str) -> Path:
-        return self.folder / "stages" / f"{key}.json"
-
-    def ticket(self, key: str) -> Ticket | None:
-        """Return the ticket of a stage, None if it was never handed over."""
-        try:
-            return Ticket(**json.loads(self._path(key).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-
     def job(self, ticket: Ticket) -> Any:
         """Return submitit's job of a ticket: the same each time, for at a new one Slurm is asked anew."""
         import submitit
@@ -147,7 +109,7 @@ class Jobs:
 
     def standings(self, keys: Iterable[str]) -> dict[str, Standing]:
         """Tell what has become of stages that jobs have, but for those that are stored."""
-        tickets = [ticket for key in keys if (ticket := self.ticket(key)) is not None]
+        tickets = [ticket for key in keys if (ticket := self.files.ticket(key)) is not None]
         for ticket in tickets:
             self.job(ticket)  # so that Slurm is asked for all at once
         told = {ticket.key: self.standing(ticket) for ticket in tickets}
@@ -178,40 +140,13 @@ class Jobs:
             return str(job.watcher.get_state(ticket.job, self._mode())).split()[0].upper()  # CANCELLED by 1000
         if job.done() if ticket.job in self._own else not _lives(int(ticket.job), self.folder):
             return "ENDED"
-        return "RUNNING" if self._events(ticket.key).exists() else "PENDING"
+        return "RUNNING" if self.files.have_told(ticket.key) else "PENDING"
 
     def _mode(self) -> str:
         """Tell whether Slurm is to be asked in any case: by itself submitit does so every ten minutes in a long run."""
         due = time.monotonic() - self._asked >= _ASK_SECONDS
         self._asked = time.monotonic() if due else self._asked
         return "force" if due else "standard"
-
-    def _events(self, key: str) -> Path:
-        return self.folder / "stages" / f"{key}.events"
-
-    def note(self, event: Event) -> None:
-        """Write an event down where the runner looks for it; called in a job."""
-        assert event.stage is not None
-        line = json.dumps([event.name, dict(event.payload)])
-        with self._events(event.stage.key).open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
-
-    def news(self, stage: Stage) -> Iterator[Event]:
-        """Yield what a stage has told since the last time."""
-        path = self._events(stage.key)
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8") as file:
-            file.seek(self._heard.get(stage.key, 0))
-            for line in iter(file.readline, ""):
-                if not line.endswith("\n"):
-                    return  # its other half is being written
-                self._heard[stage.key] = file.tell()
-                try:
-                    name, payload = json.loads(line)
-                except ValueError:
-                    continue  # a job that was killed had written half of it
-                yield Event(name, stage, payload)
 
     def cancel(self) -> None:
         """End the jobs that this process has submitted and not seen the end of."""

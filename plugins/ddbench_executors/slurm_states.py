@@ -45,7 +45,8 @@ class States:
 def _queue() -> set[str] | None:
     """Return the jobs of this user that have not ended, None where Slurm does not answer."""
     command = ["squeue", "--all", "--noheader", "--array", "--format=%i", f"--user={os.getuid()}"]
+    unfiltered = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
-        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+        return set(subprocess.run(command, env=unfiltered, capture_output=True, text=True, check=True).stdout.split())
     except (OSError, subprocess.CalledProcessError):
         return None

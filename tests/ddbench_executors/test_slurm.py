@@ -23,7 +23,8 @@ from ddbench.types import Event, Stage
 from ddbench_executors import extras
 from ddbench_executors.slurm import Slurm
 from ddbench_executors.slurm_errand import Errand
-from ddbench_executors.slurm_jobs import Jobs, Ticket
+from ddbench_executors.slurm_files import Files, Ticket
+from ddbench_executors.slurm_jobs import Jobs
 
 pytestmark = [
     pytest.mark.slurm,
@@ -221,7 +222,7 @@ def test_jobs_that_are_submitted_when_ctrl_c_comes_are_ended_too(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Jobs, "_write", interrupted)
+    monkeypatch.setattr(Files, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(Slurm().map(do.obey, frontier(stage("a", until="never"), stage("b")), print))
     assert {(slurm / f"1000_{index}.state").read_text()[:9] for index in (0, 1)} == {"CANCELLED"}
@@ -289,7 +290,8 @@ def test_a_runner_that_is_in_a_job_itself_hands_nothing_of_it_on(
 def test_a_state_of_slurms_is_taken_for_what_it_is(slurm: Path, state: str, standing: str) -> None:
     (slurm / "7.state").write_text(state)
     jobs = Jobs(Path("ddbench-jobs").absolute(), "slurm")
-    jobs._write(Ticket("a", "7", 1))
+    jobs.files.clear(())
+    jobs.files.write(Ticket("a", "7", 1))
     assert jobs.standings(["a"])["a"].status == standing
 
 
@@ -298,9 +300,10 @@ def test_slurm_is_asked_once_for_many_jobs(slurm: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)())
     jobs = Jobs(Path("ddbench-jobs").absolute(), "slurm")
+    jobs.files.clear(())
     for index in range(5):
         (slurm / f"7_{index}.state").write_text("RUNNING")
-        jobs._write(Ticket(f"k{index}", f"7_{index}", 1))
+        jobs.files.write(Ticket(f"k{index}", f"7_{index}", 1))
 
     told = Slurm().standing([stage(f"k{index}") for index in range(5)])
 
@@ -316,7 +319,8 @@ def test_a_job_that_dies_late_in_a_long_run_is_noticed_within_a_minute(
     monkeypatch.setattr(submitit.SlurmJob, "watcher", type(submitit.SlurmJob.watcher)(delay_s=600))
     jobs, state = Jobs(Path("ddbench-jobs").absolute(), "slurm"), slurm / "7.state"
     state.write_text("RUNNING")
-    jobs._write(Ticket("a", "7", 1))
+    jobs.files.clear(())
+    jobs.files.write(Ticket("a", "7", 1))
     assert jobs.standings(["a"])["a"].status == "running"
     submitit.SlurmJob.watcher._start_time -= 3600  # when the last job was submitted
     submitit.SlurmJob.watcher._last_status_check -= 300
@@ -330,19 +334,19 @@ def test_what_a_job_tells_that_begins_at_once_is_heard_and_half_a_line_of_a_kill
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs, told = Jobs(tmp_path, "slurm"), stage("a")
-    (tmp_path / "stages").mkdir()
-    jobs.note(Event("warning", told, {"message": "of an earlier job"}))
+    jobs.files.clear(())
+    jobs.files.note(Event("warning", told, {"message": "of an earlier job"}))
 
     def begin_at_once(errands: Any, *_: Any) -> list[Any]:
         (tmp_path / "stages" / "a.events").write_text('["stage-star')
-        jobs.note(Event("stage-started", told))
-        jobs.note(Event("stage-progress", told, {"done": 1, "total": 2}))
+        jobs.files.note(Event("stage-started", told))
+        jobs.files.note(Event("stage-progress", told, {"done": 1, "total": 2}))
         return [type("Job", (), {"job_id": "7"})]
 
     monkeypatch.setattr(jobs, "_submitted", begin_at_once)
     jobs.submit([Errand(print, told, tmp_path, "slurm")], {})  # type: ignore[arg-type]  # it is not called
 
-    assert [event.name for event in jobs.news(told)] == ["stage-progress"]
+    assert [event.name for event in jobs.files.news(told)] == ["stage-progress"]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,8 @@ def test_ctrl_c_ends_a_job_of_this_machine_with_its_runner(runner: subprocess.Po
 
 def test_a_process_that_has_the_number_of_a_job_that_is_gone_is_not_taken_for_it(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "jobs", "local")
-    jobs._write(Ticket("a", str(os.getpid()), 1))
+    jobs.files.clear(())
+    jobs.files.write(Ticket("a", str(os.getpid()), 1))
     assert jobs.standings(["a"])["a"].status == "failed"
 
 
