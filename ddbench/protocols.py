@@ -209,7 +209,8 @@ class Executor(Component, Protocol):
     An executor may also have
 
     ``elsewhere: ClassVar[bool] = True``
-        its workers may be on other machines, which share this one's folders: the device is not looked for here;
+        its workers may be on other machines, which share this one's folders: neither the device nor room in its memory
+        is looked for here;
     ``require() -> None``
         raise a :class:`ddbench.UserError` before anything runs if it cannot work here, a package being missing, say;
     ``submit(work: Work, stages: Sequence[Stage]) -> int``
