@@ -32,7 +32,7 @@ def sbatch(script: str) -> None:
     kept.write_text(Path(script).read_text())
     names = [f"{number}_{index}" for index in range(count)] if array else [number]
     for name in names:
-        (HOME / f"{name}.state").write_text("PENDING")
+        put(HOME / f"{name}.state", "PENDING")
     command = [sys.executable, __file__, "attend", number, *names]
     silent = subprocess.DEVNULL  # or sbatch would not end before them
     subprocess.Popen(command, start_new_session=True, stdin=silent, stdout=silent, stderr=silent)
@@ -50,6 +50,13 @@ def attend(number: str, *names: str) -> None:
             restarts += 1
 
 
+def put(state: Path, text: str) -> None:
+    """Write a state at once: whoever reads it meanwhile sees the old one or the new one."""
+    aside = state.with_suffix(f".{os.getpid()}")
+    aside.write_text(text)
+    aside.replace(state)
+
+
 def ended(path: Path) -> bool:
     return path.read_text() not in {"PENDING", "RUNNING", "REQUEUED", "SUSPENDED"}
 
@@ -63,7 +70,7 @@ def run(number: str, name: str, restarts: int) -> bool:
     state = HOME / f"{name}.state"
     if state.read_text().startswith("CANCELLED"):
         return False
-    state.write_text("RUNNING")
+    put(state, "RUNNING")
     variables = {"SLURM_JOB_ID": name.replace("_", ""), "SLURM_RESTART_COUNT": str(restarts)}
     if "_" in name:
         variables |= dict(zip(("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"), name.split("_"), strict=True))
@@ -78,7 +85,7 @@ def run(number: str, name: str, restarts: int) -> bool:
     if state.read_text() == "REQUEUED":
         return True
     if not ended(state):
-        state.write_text("COMPLETED" if process.returncode == 0 else "FAILED")
+        put(state, "COMPLETED" if process.returncode == 0 else "FAILED")
     return False
 
 
@@ -116,7 +123,7 @@ def scancel(*words: str) -> None:
     name = words[words.index("--signal") + 1] if "--signal" in words else "KILL"
     for job in [word for word in words if re.fullmatch(r"[\d_]+", word)]:
         if "--signal" not in words:
-            (HOME / f"{job}.state").write_text("CANCELLED by 1000")
+            put(HOME / f"{job}.state", "CANCELLED by 1000")
         for pid in steps(job) if (HOME / f"{job}.pid").exists() else ():
             os.kill(pid, getattr(signal, f"SIG{name.removeprefix('SIG')}"))
 
@@ -137,7 +144,7 @@ def group(pid: int) -> int:
 
 def scontrol(verb: str, job: str) -> None:
     assert verb == "requeue"
-    (HOME / f"{job}.state").write_text("REQUEUED")
+    put(HOME / f"{job}.state", "REQUEUED")
 
 
 def install(folder: Path) -> None:
