@@ -191,7 +191,7 @@ def _attend(stage: Stage, work: Work, mailbox: Any, folder: Path, attempts: int)
         return Outcome(stage, "failed", error=_lost(attempts, "max_retries is used up"))
     if attempt > 1:
         message = f"{stage.label}: its worker or machine was lost; attempt {attempt}"
-        mailbox.post.remote(Event("warning", stage, {"message": message}))
+        mailbox.post.remote(Event("warning", stage, {"message": message})).future().result()  # it may die again at once
     outcome = work(replace(stage, attempt=attempt), mailbox.post.remote)
     mailbox.attempts.remote(stage.key).future().result()  # calls arrive in order: all events are there before it ends
     return outcome
