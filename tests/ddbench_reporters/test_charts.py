@@ -120,6 +120,21 @@ def test_the_bytes_of_labels_stand_alone(draw: Draw) -> None:
     assert panel.get_xlabel() == "bytes of labels"
 
 
+def test_labels_that_weigh_nothing_stand_at_zero_and_round_numbers_are_short(draw: Draw) -> None:
+    weights = (0.0, 1.2e3, 4.0e4)
+    (panel,) = draw("label-bytes", *({"top1": 50.0, "labeler": str(each), "label_bytes": each} for each in weights))
+
+    assert words(panel.get_xticklabels()) == ["0 B", "10 B", "100 B", "1 kB", "10 kB"]
+
+
+def test_a_legend_of_long_names_stays_within_the_figure(frame: Frame) -> None:
+    long = [f"random-perturbation[perturbation=gaussian,sigma=0.000{number}]" for number in range(4)]
+    drawn = Figure("cost").draw(RenderTask(frame(*({"top1": 50.0, "synthesizer": name} for name in long))))
+
+    drawn.canvas.draw()
+    assert drawn.legends[0].get_window_extent().x1 <= drawn.bbox.x1
+
+
 def test_results_that_no_cheaper_one_equals_are_named(draw: Draw) -> None:
     several = [("hard", 0.0, 60.0), ("static", 1000.0, 55.0), ("online", 5000.0, 80.0), ("stored", 90_000.0, 80.0)]
 

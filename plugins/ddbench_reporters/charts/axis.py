@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,13 @@ def logarithmic(axis: Axis, values: Sequence[float], write: Callable[[float], st
     """
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]  # x or y, says matplotlib
     ticks = round_numbers(min(values), max(values))
-    axis.set_ticks(ticks, labels=[write(tick) for tick in ticks])
+    axis.set_ticks(ticks, labels=[_short(write(tick)) for tick in ticks])
     axis.set_ticks([], minor=True)
+
+
+def _short(text: str) -> str:
+    """Write a round number as one, ``10 kB`` for ``10.0 kB``: neighbours would run into each other."""
+    return re.sub(r"\.0\b", "", text)
 
 
 def round_numbers(low: float, high: float) -> list[float]:

@@ -32,6 +32,7 @@ _NOTES = (
     _NAMED,
 )
 _LEAST = 1e-3  # on a logarithmic axis
+_BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # lines do not cross names
 _ALIKE = 1.05  # times a cost: no difference that an eye sees
 
 
@@ -55,7 +56,7 @@ def cost(scene: Scene) -> Chart:
 def label_bytes(scene: Scene) -> Chart:
     """Return a panel for each exam and architecture: bytes of labels, a point for each set and labels."""
     note = "bytes of labels alone; labels made by a live teacher weigh as much as the teacher"
-    return _chart(scene, (("bytes of labels", _label_bytes, size),), (note, _NAMED))
+    return _chart(scene, (("bytes of labels", _label_bytes, _weight),), (note, _NAMED))
 
 
 def _chart(scene: Scene, measures: Sequence[Measure], notes: Sequence[str]) -> Chart:
@@ -95,7 +96,7 @@ def _draw(axes: Axes, points: Sequence[_Point], scene: Scene) -> None:
         axes.plot([point.cost for point in line], [point.top1 for point in line], color=colour, lw=0.9, alpha=0.6)
         for point in line:
             fill = filling(point.square, colour)
-            (mark,) = axes.plot(point.cost, point.top1, marker=marker, color=colour, markersize=5, mfc=fill)
+            (mark,) = axes.plot(point.cost, point.top1, marker=marker, color=colour, markersize=5, mfc=fill, zorder=4)
             mark.set_url(scene.link(point.square))
     _name(axes, _frontier(points), points)
     axes.set_ylabel("top-1 in %")
@@ -133,7 +134,7 @@ def _name(axes: Axes, named: Sequence[_Point], points: Sequence[_Point]) -> None
         words = literal(", ".join(f"ipc {place[name]}" if name == "ipc" else place[name] for name in several))
         at, side = (point.cost, point.top1), "left" if point.cost <= middle else "right"
         lift = (5 if side == "left" else -5, 4)
-        axes.annotate(words, at, lift, textcoords="offset points", ha=side, fontsize=7, color=INK)
+        axes.annotate(words, at, lift, textcoords="offset points", ha=side, fontsize=7, color=INK, bbox=_BACKGROUND)
 
 
 def _seconds(square: Square) -> float:
@@ -150,6 +151,10 @@ def _bytes(square: Square) -> float:
 def _label_bytes(square: Square) -> float:
     weights = [float(row["label_bytes"]) for row in square.rows if known(row["label_bytes"])]
     return max(1.0, statistics.fmean(weights)) if weights else math.nan
+
+
+def _weight(nbytes: float) -> str:
+    return size(nbytes if nbytes > 1 else 0)  # the axis has no place for nothing
 
 
 def _sum(row: Row, *names: str) -> float:

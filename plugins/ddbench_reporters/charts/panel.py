@@ -21,6 +21,8 @@ MOST = 12
 INK = "#1b1f24"
 RULE = "#d0d4da"
 _TITLE = 15  # characters of a title in an inch
+_LEGEND = 13  # characters of a legend in an inch
+_LINE = 6  # characters that the line before a name takes
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,22 @@ def together(shown: Chart, scene: Scene) -> Figure:
     across = min(shown.across, len(shown.panels))
     down = math.ceil(len(shown.panels) / across)
     sizes = (max(panel.width for panel in shown.panels), max(panel.height for panel in shown.panels))
-    drawn = figure(sizes[0] * across, sizes[1] * down + 0.22 * math.ceil(len(shown.legend) / across) + 0.1)
+    columns = _columns(shown.legend, across, sizes[0])
+    drawn = figure(sizes[0] * across, sizes[1] * down + 0.22 * math.ceil(len(shown.legend) / columns) + 0.1)
     every = drawn.subplots(down, across, squeeze=False).flatten()
     for panel, axes in zip(shown.panels, every, strict=False):
         paint(panel, axes)
     for axes in every[len(shown.panels) :]:
         axes.remove()
     if shown.legend:
-        drawn.legend(handles=_handles(shown, scene), loc="outside lower left", ncols=across, frameon=False, fontsize=8)
+        drawn.legend(handles=_handles(shown, scene), loc="outside lower left", ncols=columns, frameon=False, fontsize=8)
     return drawn
+
+
+def _columns(names: Iterable[str], across: int, width: float) -> int:
+    """Return how many columns of a legend fit below panels of a width in inches: one for each panel, or fewer."""
+    longest = _LINE + max(map(len, names), default=0)
+    return max(1, min(across, int(across * width * _LEGEND / longest)))
 
 
 def wording(text: str) -> Figure:
