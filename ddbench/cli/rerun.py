@@ -14,6 +14,8 @@ import rich_click as click
 from ddbench.cli.chosen_result import chosen_result, result_argument
 from ddbench.cli.options import chosen_settings, json_option, source_options, warn_of_broken_plugins
 from ddbench.errors import UserError, printable
+from ddbench.keys import digest
+from ddbench.whole_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ddbench.rerun.repeat import Repetition
 
 DIFFERS = 1
+_UNFINISHED = "unfinished"  # a file in a folder of --keep, until the rerun has ended
 _NAMED = ("dataset", "teacher", "synth", "labels", "evaluator", "eval")
 
 
@@ -34,7 +37,9 @@ _NAMED = ("dataset", "teacher", "synth", "labels", "evaluator", "eval")
 @click.option("--eval", help="Likewise the evaluation architecture.")
 @click.option("--reuse", is_flag=True, help="Take finished inputs from the store, and train the student alone anew.")
 @click.option(
-    "--keep", type=click.Path(path_type=Path, file_okay=False), help="New folder for what is computed [default: none]."
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="New folder for what is computed; after a kill the same command goes on there [default: none].",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the new result file.")
 @click.option(
@@ -54,10 +59,10 @@ def rerun(result: str, results: Path, tolerance: float, quiet: bool, as_json: bo
     path, found = chosen_result(result, results)
     _require_number(path, found)
     warn_of_broken_plugins()
-    with _workshop(values["keep"]) as folder:
+    with _workshop(values["keep"], digest([found["key"], values["reuse"]])) as folder:
         again, repetition = _repeat(found, folder, values, quiet=quiet)
-    if repetition is None:
-        raise UserError(f"the trial of {path} failed here: {again['error']}")
+        if repetition is None:
+            raise UserError(f"the trial of {path} failed here: {again['error']}")
     same = abs(repetition.difference) <= tolerance
     if as_json:
         told = {**asdict(repetition), "difference": repetition.difference}
@@ -81,15 +86,18 @@ def _require_number(path: Path, found: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _workshop(keep: Path | None) -> Iterator[Path]:
-    """Yield a folder to compute in: the one named, which must be new, or one that goes afterwards."""
+def _workshop(keep: Path | None, task: str) -> Iterator[Path]:
+    """Yield a folder to compute in: one that goes afterwards, or the one named: new, or what a killed rerun left."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="ddbench-rerun-") as folder:
             yield Path(folder)
         return
-    if keep.exists() and any(keep.iterdir()):
+    mark = keep / _UNFINISHED
+    if keep.exists() and any(keep.iterdir()) and not (mark.is_file() and mark.read_bytes() == task.encode()):
         raise UserError(f"--keep {keep} is not empty: what lies there would be taken for computed; name a new folder")
+    write_text(mark, task)
     yield keep
+    mark.unlink()
 
 
 def _repeat(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ddbench.errors import UserError
 from ddbench.keys import digest
 from ddbench.results import read, write
 from ddbench.store import Store
@@ -193,6 +194,24 @@ def test_what_is_computed_is_kept_where_one_says_and_never_taken_for_new(again: 
 
     assert ended.code == 2
     assert "--keep kept is not empty" in ended.err
+
+
+def test_a_rerun_that_ended_early_goes_on_in_the_folder_that_it_kept(
+    again: Call, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise UserError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ddbench.results.write", full)
+        assert again("--keep", "kept").code == 2
+    before = {path: path.stat().st_mtime_ns for path in Path("kept/store").rglob("meta.json")}
+    assert before
+
+    assert again("--keep", "kept", "--reuse").code == 2  # another task
+    assert again("--keep", "kept").out.endswith(" %, bit for bit\n")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not Path("kept/unfinished").exists()
 
 
 def install_method(install: Call, site: Path | None, version: int, noise: float) -> Path:
